@@ -1,0 +1,87 @@
+//! A point in time on the monotonic clock, or never.
+
+use std::time::Duration;
+
+/// An absolute deadline on the monotonic clock (it does not jump, and stands still while the machine is
+/// suspended).
+///
+/// Made once at the beginning of a call, so that however often a wait is interrupted it ends at the same
+/// moment: never early, and late only by what the scheduler takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(u64);
+
+impl Deadline {
+    /// Never passes.
+    pub const NEVER: Deadline = Deadline(u64::MAX);
+    /// Has passed.
+    pub const PASSED: Deadline = Deadline(0);
+
+    /// `duration` from now. A duration beyond the clock's range (584 years), as `Duration::MAX`, is
+    /// never; zero does not read the clock.
+    #[must_use]
+    pub fn after(duration: Duration) -> Deadline {
+        match u64::try_from(duration.as_nanos()) {
+            Ok(0) => Deadline::PASSED,
+            Ok(nanos) => Deadline(now().saturating_add(nanos)),
+            Err(_) => Deadline::NEVER,
+        }
+    }
+
+    /// Whether it is too late.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self == Deadline::PASSED || (self != Deadline::NEVER && now() >= self.0)
+    }
+
+    /// Nanoseconds on the clock of [`now`], or `None` for never.
+    pub(crate) fn nanos(self) -> Option<u64> {
+        (self != Deadline::NEVER).then_some(self.0)
+    }
+}
+
+/// Nanoseconds on the monotonic clock; never zero.
+#[cfg(all(unix, not(loom)))]
+pub(crate) fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable. CLOCK_MONOTONIC exists on every supported system, so the call cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    (seconds * 1_000_000_000 + nanos).max(1)
+}
+
+/// Nanoseconds since the first call; never zero.
+#[cfg(all(not(unix), not(loom)))]
+pub(crate) fn now() -> u64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let since = START.get_or_init(std::time::Instant::now).elapsed();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX - 1).max(1)
+}
+
+/// In a model no time passes.
+#[cfg(loom)]
+pub(crate) fn now() -> u64 {
+    1
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range_do_not_overflow() {
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+        assert_eq!(Deadline::after(Duration::from_nanos(u64::MAX)), Deadline::NEVER);
+        assert!(!Deadline::after(Duration::from_nanos(u64::MAX - 1)).has_passed());
+        assert!(Deadline::after(Duration::ZERO).has_passed());
+        assert!(!Deadline::NEVER.has_passed());
+    }
+
+    #[test]
+    fn a_deadline_does_not_pass_early() {
+        let start = now();
+        let deadline = Deadline::after(Duration::from_millis(2));
+        while !deadline.has_passed() {}
+        assert!(now() - start >= 2_000_000);
+    }
+}

@@ -1,0 +1,105 @@
+//! The calling thread's last refusal, in words.
+//!
+//! A refusal only notes its number; the words are put together when somebody asks. What only the moment
+//! knows (who was inside when a free gave up) is written at once, on a path that has just waited out a
+//! deadline. Fixed memory per thread, no allocation.
+
+use crate::error::Error;
+use crate::ffi::Status;
+use crate::handle::AnyHandle;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_char;
+use std::fmt::Write;
+
+const CAPACITY: usize = 1024;
+
+/// Text of bounded length, cut where it does not fit, always ending in a NUL.
+struct Text {
+    bytes: [u8; CAPACITY],
+    length: usize,
+}
+
+thread_local! {
+    // No destructors: usable while a thread ends.
+    static REFUSED: Cell<Option<Error>> = const { Cell::new(None) };
+    static OS_ERROR: Cell<i32> = const { Cell::new(0) };
+    static TEXT: RefCell<Text> = const { RefCell::new(Text { bytes: [0; CAPACITY], length: 0 }) };
+}
+
+impl Text {
+    fn clear(&mut self) {
+        self.length = 0;
+        self.bytes[0] = 0;
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, more: &str) -> std::fmt::Result {
+        let room = CAPACITY - 1 - self.length;
+        let fits = (0..=room.min(more.len())).rev().find(|&end| more.is_char_boundary(end)).unwrap_or(0);
+        self.bytes[self.length..self.length + fits].copy_from_slice(&more.as_bytes()[..fits]);
+        self.length += fits;
+        self.bytes[self.length] = 0;
+        Ok(())
+    }
+}
+
+/// Notes a refusal.
+pub(super) fn refuse(error: Error) -> Status {
+    REFUSED.set(Some(error));
+    OS_ERROR.set(0);
+    error.into()
+}
+
+/// Says who keeps a free pending.
+pub(super) fn tell_occupants(handle: AnyHandle) {
+    REFUSED.set(None);
+    OS_ERROR.set(0);
+    TEXT.with_borrow_mut(|text| {
+        text.clear();
+        let _ = write!(text, "the free is pending; still inside:");
+        let before = text.length;
+        // The handle may be over by now; then there is nobody to name.
+        let _ = handle.occupants(|occupant| {
+            let operation = text_of(&occupant.operation);
+            let what = if occupant.is_hold { "hold" } else { "operation" };
+            let separator = if text.length == before { "" } else { "," };
+            let _ = write!(text, "{separator} thread {} '{}'", occupant.thread, text_of(&occupant.thread_name));
+            let _ = write!(text, " in {what} '{}'", if operation.is_empty() { "?" } else { operation });
+            if let Some(since) = occupant.since {
+                let _ = write!(text, " for {} ms", since.as_millis());
+            }
+            if occupant.has_ended {
+                let _ = write!(text, " (that thread has ended)");
+            }
+        });
+        if text.length == before {
+            let _ = write!(text, " nobody any more");
+        }
+    });
+}
+
+fn text_of(bytes: &[u8]) -> &str {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    std::str::from_utf8(&bytes[..end]).unwrap_or("(not UTF-8)")
+}
+
+/// The calling thread's last refusal, or pending free, in words: a C string, valid until this thread's
+/// next call of a function that answers a [`Status`], or of this one. Empty when nothing was refused
+/// yet.
+#[must_use]
+pub fn last_error() -> *const c_char {
+    TEXT.with_borrow_mut(|text| {
+        if let Some(error) = REFUSED.get() {
+            text.clear();
+            let _ = text.write_str(error.message());
+        }
+        text.bytes.as_ptr().cast()
+    })
+}
+
+/// The operating system's error number behind the calling thread's last refusal, or 0.
+#[must_use]
+pub fn last_os_error() -> i32 {
+    OS_ERROR.get()
+}

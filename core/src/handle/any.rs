@@ -1,0 +1,373 @@
+//! A handle of whatever kind, as an untrusted 64-bit value. Every typed and every C function goes
+//! through here.
+
+use crate::handle::free::{self, Life};
+use crate::handle::freed_hooks::{self, FreedHook};
+use crate::handle::kind::{self, AnyKind};
+use crate::handle::record::{Own, Record, Slot};
+use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
+use crate::handle::token::Parts;
+use crate::handle::{DIRECTORY, Freed, process};
+use crate::word::State;
+use crate::{Deadline, Error, deadline};
+use std::ffi::{c_char, c_void};
+use std::time::Duration;
+
+/// What a caller says is a handle: any value at all. Each call finds out, without a wild read and
+/// without a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct AnyHandle(u64);
+
+/// A token that named a shell of this process: the index is good, the generation not looked at yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolved {
+    pub(crate) token: u64,
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+    pub(crate) shell: &'static Shell,
+}
+
+/// An operation in flight on a handle, noted in the calling thread's record. Ended by
+/// [`RawEntry::leave`], on the same thread; dropping it without is safe (the free then waits out its
+/// deadline).
+#[must_use]
+pub struct RawEntry {
+    resolved: Resolved,
+    slot: &'static Slot,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::NeverIssued => Error::BadHandle,
+            Refusal::Stale | Refusal::Closed => Error::Freed,
+            Refusal::WrongKind => Error::WrongKind,
+            Refusal::Limit => Error::Limit,
+        }
+    }
+}
+
+impl Resolved {
+    /// Finds the shell that `token` names.
+    #[inline]
+    pub(crate) fn find(token: u64) -> Result<Resolved, Error> {
+        let Some(parts) = Parts::split(token) else {
+            return Err(if token == 0 { Error::Null } else { Error::BadHandle });
+        };
+        if parts.key != process::key() || parts.key == 0 {
+            let forked = parts.key != 0 && process::is_ancestor(parts.key);
+            return Err(if forked { Error::Forked } else { Error::BadHandle });
+        }
+        let shell = DIRECTORY.get(parts.index).ok_or(Error::BadHandle)?;
+        Ok(Resolved { token, index: parts.index, generation: parts.generation, shell })
+    }
+
+    /// Finds the shell of a handle proper: holds have a release of their own.
+    pub(crate) fn find_handle(token: u64) -> Result<Resolved, Error> {
+        let resolved = Resolved::find(token)?;
+        match resolved.shell.check(resolved.identity(Some(kind::HOLDS))) {
+            Ok(_) => Err(Error::WrongKind),
+            // Not a hold; or over, of which the operation itself makes what it will.
+            Err(Refusal::WrongKind | Refusal::Stale) => Ok(resolved),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    pub(crate) fn identity(&self, kind: Option<u64>) -> Identity {
+        Identity { generation: self.generation, kind }
+    }
+
+    /// What the calling thread has in flight here.
+    fn own(&self) -> Own {
+        Record::existing().map_or_else(Own::default, |record| record.own(self.token))
+    }
+
+    fn is_kind(&self) -> bool {
+        self.shell.kind() == kind::KINDS
+    }
+
+    /// Whether a fork came between the enter and now: then what was entered is the parent's.
+    fn is_forked(&self) -> bool {
+        Parts::split(self.token).is_none_or(|parts| parts.key != process::key())
+    }
+
+    /// Uncounts one operation or hold whose slot is `slot`.
+    pub(crate) fn release(&self, slot: &Slot) {
+        if self.is_forked() {
+            return;
+        }
+        slot.clear();
+        let was_inside = free::leave(self.shell, self);
+        debug_assert!(was_inside, "a slot stands for one count");
+    }
+}
+
+impl Life for Resolved {
+    fn on_close(&self) -> bool {
+        let hooks = kind::hooks_of(self.shell);
+        if let Some(hook) = hooks.on_close {
+            // SAFETY: the closer is counted, so the object is alive; the rest is the contract of `AnyKind::new`.
+            Record::run_hook(self.token, || unsafe { hook(self.shell.object(), hooks.ctx) });
+        }
+        hooks.on_close.is_some() || self.may_wait_for_itself_later()
+    }
+
+    fn waits_for_itself(&self, in_flight: u32) -> bool {
+        let own = self.own();
+        let holds_all = own.holds > 0 && own.holds >= in_flight;
+        own.entries > 0 || holds_all || (self.is_kind() && kind::is_kept_by_caller(self.token))
+    }
+
+    fn may_wait_for_itself_later(&self) -> bool {
+        self.own().holds > 0 || self.is_kind()
+    }
+
+    fn on_destroy(&self) {
+        Record::run_hook(self.token, || kind::destroy_object(self.shell));
+    }
+
+    fn vacated(&self, vacated: Vacated) {
+        if vacated.notify {
+            freed_hooks::run_ended(self.shell);
+        }
+        // Read before the shell is another's. The kind's own end may follow: this was its last handle.
+        let kind = self.shell.kind();
+        DIRECTORY.give_back(self.index, vacated.generation);
+        kind::release(kind);
+    }
+}
+
+impl AnyHandle {
+    /// Whatever the caller has, as C holds it.
+    #[must_use]
+    pub fn from_raw<C>(raw: *const C) -> AnyHandle {
+        AnyHandle(raw.addr() as u64)
+    }
+
+    /// For C. Never to be dereferenced.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "handles exist on 64-bit targets only")]
+    pub fn into_raw<C>(self) -> *mut C {
+        std::ptr::without_provenance_mut(self.0 as usize)
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> AnyHandle {
+        AnyHandle(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// A new handle of `kind` for `object`. When it is refused, `object` is still the caller's.
+    ///
+    /// # Errors
+    /// As its kind: [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Forked`], and
+    /// [`Error::Freed`] once the kind is closed. [`Error::NoMemory`], [`Error::Limit`] (16,777,216
+    /// shells are in use or retired).
+    ///
+    /// # Safety
+    /// `object` is what the kind's callbacks expect, alive until `on_destroy`, and may be used and
+    /// destroyed on any thread.
+    pub unsafe fn open(kind: AnyKind, object: *mut c_void) -> Result<AnyHandle, Error> {
+        let key = process::key_or_draw()?;
+        // So that a free on this thread needs no memory later.
+        Record::current()?;
+        kind.retain()?;
+        let (index, shell) = DIRECTORY.take().inspect_err(|_| kind::release(kind.bits()))?;
+        let tenant = Tenant { kind: kind.bits(), object, target: 0, key };
+        let generation = shell.open(tenant, deadline::now());
+        Ok(AnyHandle(Parts { key, index, generation }.join()))
+    }
+
+    /// Begins an operation and answers the object, alive until [`RawEntry::leave`] (or
+    /// [`AnyHandle::leave`]) on the same thread.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`], [`Error::Forked`],
+    /// [`Error::Limit`] (16,777,214 in flight), [`Error::NoMemory`] (a thread's first call, or more
+    /// than eight operations at once).
+    ///
+    /// # Safety
+    /// `operation` is null or a C string that is never given back.
+    #[inline]
+    pub unsafe fn enter(self, kind: AnyKind, operation: *const c_char) -> Result<(*mut c_void, RawEntry), Error> {
+        self.admit(kind, operation, false, 0)
+    }
+
+    /// Takes a hold: as an operation in flight, but it may be released on any thread, and the record
+    /// knows since when.
+    ///
+    /// # Errors
+    /// As [`AnyHandle::enter`].
+    ///
+    /// # Safety
+    /// As [`AnyHandle::enter`].
+    pub(crate) unsafe fn admit_hold(
+        self,
+        kind: AnyKind,
+        operation: *const c_char,
+    ) -> Result<(*mut c_void, Resolved, &'static Slot), Error> {
+        let (object, entry) = self.admit(kind, operation, true, deadline::now())?;
+        Ok((object, entry.resolved, entry.slot))
+    }
+
+    #[inline]
+    fn admit(
+        self,
+        kind: AnyKind,
+        operation: *const c_char,
+        is_hold: bool,
+        since: u64,
+    ) -> Result<(*mut c_void, RawEntry), Error> {
+        let resolved = Resolved::find(self.0)?;
+        let record = Record::current()?;
+        match resolved.shell.admit(resolved.identity(Some(kind.bits()))) {
+            Ok(()) => {}
+            Err(Refusal::WrongKind) => return Err(kind.explain_mismatch()),
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let noted = if is_hold { self.0 & !1 } else { self.0 };
+        match record.note(noted, operation, since) {
+            Ok(slot) => Ok((resolved.shell.object(), RawEntry { resolved, slot })),
+            Err(error) => {
+                free::leave(resolved.shell, &resolved);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the calling thread's latest-begun operation on this handle that is still in flight, for a
+    /// caller that did not keep the [`RawEntry`]. If the handle was freed meanwhile and this was the
+    /// last one out, destroys the object.
+    ///
+    /// # Errors
+    /// [`Error::NotInside`]: this thread is not inside. [`Error::Null`], [`Error::BadHandle`], [`Error::Freed`], [`Error::Forked`].
+    ///
+    /// # Safety
+    /// The operation was begun with [`AnyHandle::enter`], and neither its [`RawEntry`] nor its object is
+    /// used afterwards.
+    pub unsafe fn leave(self) -> Result<(), Error> {
+        let resolved = Resolved::find(self.0)?;
+        match Record::existing().and_then(|record| record.find(self.0)) {
+            Some(slot) => {
+                resolved.release(slot);
+                Ok(())
+            }
+            None => {
+                resolved.shell.check(resolved.identity(None))?;
+                Err(Error::NotInside)
+            }
+        }
+    }
+
+    /// Whether a new operation would be refused: `true` unless this is a handle that is open.
+    #[must_use]
+    pub fn is_closing(self) -> bool {
+        Resolved::find(self.0)
+            .and_then(|resolved| Ok(resolved.shell.check(resolved.identity(None))?))
+            .map_or(true, State::is_closed)
+    }
+
+    /// Frees: closes, wakes what blocks, waits up to `timeout` for those inside, destroys. See
+    /// [`Freed`]. `kind`, if given, must be the handle's.
+    ///
+    /// A caller that is inside itself, or whose own holds are all that is in flight, is answered
+    /// [`Freed::Pending`] at once.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (also for a hold), [`Error::Forked`].
+    /// Nothing was freed.
+    pub fn free(self, kind: Option<AnyKind>, timeout: Duration) -> Result<Freed, Error> {
+        let resolved = Resolved::find_handle(self.0)?;
+        let id = resolved.identity(kind.map(AnyKind::bits));
+        over(free::free(resolved.shell, id, Deadline::after(timeout), resolved))
+    }
+
+    /// Frees if nobody is inside.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: somebody is inside; the handle stays as it was. Others as [`AnyHandle::free`].
+    pub fn try_free(self, kind: Option<AnyKind>) -> Result<Freed, Error> {
+        let resolved = Resolved::find_handle(self.0)?;
+        let id = resolved.identity(kind.map(AnyKind::bits));
+        match free::try_free(resolved.shell, id, &resolved) {
+            Ok(Some(freed)) => Ok(freed),
+            Ok(None) => Err(Error::Busy),
+            Err(refusal) => over(Err(refusal)),
+        }
+    }
+
+    /// Waits up to `timeout` until the object is destroyed, by whomever. Any number of threads may wait,
+    /// any number of times.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]; [`Error::Deadlock`]: the caller itself keeps it alive (it is inside, or its own holds are all that is in flight).
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Forked`].
+    pub fn wait_freed(self, timeout: Duration) -> Result<(), Error> {
+        let resolved = Resolved::find_handle(self.0)?;
+        match resolved.shell.check(resolved.identity(None)) {
+            Err(Refusal::Stale) => return Ok(()),
+            Err(refusal) => return Err(refusal.into()),
+            Ok(_) => {}
+        }
+        match free::outlive(resolved.shell, resolved.generation, Deadline::after(timeout), &resolved) {
+            free::Outlived::Yes => Ok(()),
+            free::Outlived::Late => Err(Error::Timeout),
+            free::Outlived::WaitsForItself => Err(Error::Deadlock),
+        }
+    }
+
+    /// Has `run` called once, right after the object is destroyed, on the thread that destroyed it. When
+    /// it is destroyed already, calls it at once and answers [`Freed::AlreadyFreed`]; else
+    /// [`Freed::Pending`]. A panic in it is contained.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`], [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold),
+    /// [`Error::Forked`]. Then it is never called.
+    pub fn on_freed(self, run: Box<dyn FnOnce() + Send>) -> Result<Freed, Error> {
+        let resolved = Resolved::find_handle(self.0)?;
+        let generation = resolved.generation;
+        let hook = FreedHook::new(generation, run).ok_or(Error::NoMemory)?;
+        let in_time = freed_hooks::register(resolved.shell, hook);
+        Ok(if in_time { Freed::Pending } else { Freed::AlreadyFreed })
+    }
+
+    /// Gives the handle a name for people, cut to 31 bytes.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Freed`],
+    /// [`Error::Forked`].
+    pub fn set_label(self, label: &str) -> Result<(), Error> {
+        let resolved = Resolved::find_handle(self.0)?;
+        let id = resolved.identity(None);
+        // Counted meanwhile, so that the label does not land in the shell's next life.
+        resolved.shell.admit(id)?;
+        resolved.shell.label.set(label);
+        free::leave(resolved.shell, &resolved);
+        Ok(())
+    }
+}
+
+/// To a free, a life that is over is not an error.
+fn over(freed: Result<Freed, Refusal>) -> Result<Freed, Error> {
+    match freed {
+        Err(Refusal::Stale) => Ok(Freed::AlreadyFreed),
+        freed => Ok(freed?),
+    }
+}
+
+impl RawEntry {
+    /// Ends the operation.
+    #[inline]
+    pub fn leave(self) {
+        self.resolved.release(self.slot);
+    }
+
+    /// The object, alive while this is.
+    #[must_use]
+    pub fn object(&self) -> *mut c_void {
+        self.resolved.shell.object()
+    }
+}

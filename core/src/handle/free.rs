@@ -1,0 +1,244 @@
+//! The free of a handle: the one state machine behind every `*_free`, in every language.
+//!
+//! # Protocol
+//!
+//! ```text
+//!  close ── nobody inside ─────────────────────────────────────────────▶ end
+//!    │ somebody inside: the closer is counted
+//!    ▼
+//!  on_close ──▶ late, or the closer waits for itself ──▶ defer ── somebody inside ─▶ PENDING: the last one out ends
+//!    ▲    │                                                  └── nobody after all ──▶ end
+//!    │    ▼
+//!    │  uncount ── nobody inside ──────────────────────────────────────▶ end
+//!    │    ▼
+//!    │  drain ── nobody inside ────────────────────────────────────────▶ end
+//!    │    ▼ after a pause (1 ms, then twice as long up to 64 ms) or at the deadline
+//!    └─ recount ── nobody inside ──────────────────────────────────────▶ end
+//! ```
+//!
+//! *End*: `on_destroy`, then the next generation (which wakes all who wait for this life to be over),
+//! then the `on_freed` callbacks.
+//!
+//! `on_close` is repeated because an operation may be admitted just before the close and begin to block
+//! just after `on_close` looked for blocked ones. The closer is counted while it runs, so it never runs
+//! during or after the destruction.
+//!
+//! # Invariants
+//!
+//! 1. One thread owns the end of a life: the closer, for as long as it has not deferred; after that,
+//!    whoever takes the count to zero.
+//! 2. Recount, uncount and defer each decide "is anybody inside" in the step that changes the count.
+//!    Without that look in defer a last leave just before it would find nobody to destroy, and so would
+//!    the closer.
+//! 3. A free answers destroyed or already freed only after the generation has moved on, which is after
+//!    `on_destroy` returned.
+
+use crate::deadline::Deadline;
+use crate::guard::{Close, Departure};
+use crate::handle::shell::{Identity, Refusal, Shell, TryClose, Vacated};
+use std::time::Duration;
+
+/// What a free came to.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// This call freed it: the object is destroyed.
+    Destroyed,
+    /// Another call had freed it: the object is destroyed.
+    AlreadyFreed,
+    /// It is closed, but somebody is still inside: the last one out destroys the object.
+    Pending,
+}
+
+/// One life of a shell, as the layer that gave it an object sees it.
+#[allow(clippy::must_use_candidate, reason = "the answers are used by this file alone")]
+pub trait Life {
+    /// Wakes what blocks. Called by the closer, which is counted meanwhile. Answers whether it wants to
+    /// be called again.
+    fn on_close(&self) -> bool;
+    /// Whether the caller waits for itself: it is inside, or its own holds are all of the `in_flight`.
+    fn waits_for_itself(&self, in_flight: u32) -> bool;
+    /// Whether the caller may come to wait for itself when others leave: it has holds of its own.
+    fn may_wait_for_itself_later(&self) -> bool;
+    /// Destroys the object. Called once, by the owner of the end.
+    fn on_destroy(&self);
+    /// The life is over; the shell is still the caller's.
+    fn vacated(&self, vacated: Vacated);
+}
+
+/// A closed handle that this caller drains.
+pub struct Closing<'shell, L> {
+    shell: &'shell Shell,
+    life: L,
+    counted: bool,
+    outcome: Option<Freed>,
+}
+
+/// How a free begins.
+pub enum Begun<'shell, L> {
+    /// It is over already.
+    Over(Freed),
+    /// This call closed it, and finishes with [`finish`].
+    Closed(Closing<'shell, L>),
+    /// Another call closed it before.
+    Lost(L),
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// Ends a life. Only for the owner of its end.
+pub fn end<L: Life>(shell: &Shell, life: &L) {
+    life.on_destroy();
+    life.vacated(shell.vacate());
+}
+
+/// Leaves, and ends the life if that is left to this caller. `false`: nobody was inside.
+pub fn leave<L: Life>(shell: &Shell, life: &L) -> bool {
+    match shell.depart() {
+        Departure::Plain => true,
+        Departure::LastOfDeferred => {
+            end(shell, life);
+            true
+        }
+        Departure::NotInside => false,
+    }
+}
+
+/// Closes, whoever is inside.
+#[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+pub fn begin<L: Life>(shell: &Shell, id: Identity, life: L) -> Result<Begun<'_, L>, Refusal> {
+    Ok(match shell.close(id)? {
+        Close::Idle => {
+            end(shell, &life);
+            Begun::Over(Freed::Destroyed)
+        }
+        Close::Busy => Begun::Closed(Closing { shell, life, counted: true, outcome: None }),
+        Close::Lost => Begun::Lost(life),
+    })
+}
+
+/// Frees if nobody is inside; `Ok(None)`: somebody is, and nothing was changed.
+#[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option<Freed>, Refusal> {
+    Ok(match shell.try_close(id)? {
+        TryClose::Idle => {
+            end(shell, life);
+            Some(Freed::Destroyed)
+        }
+        TryClose::Busy => None,
+        // Closed by another call, but not yet over: it was still this generation.
+        TryClose::Lost => Some(Freed::Pending),
+    })
+}
+
+/// Frees, and waits up to `deadline` for those inside.
+#[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: Deadline, life: L) -> Result<Freed, Refusal> {
+    Ok(match begin(shell, id, life)? {
+        Begun::Over(freed) => freed,
+        Begun::Closed(closing) => {
+            let mut closings = [closing];
+            finish(&mut closings, deadline);
+            closings[0].outcome()
+        }
+        Begun::Lost(life) => match outlive(shell, id.generation, deadline, &life) {
+            Outlived::Yes => Freed::AlreadyFreed,
+            Outlived::Late | Outlived::WaitsForItself => Freed::Pending,
+        },
+    })
+}
+
+/// What waiting for somebody else's free came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlived {
+    /// The life is over.
+    Yes,
+    /// The deadline passed.
+    Late,
+    /// The caller itself keeps it alive.
+    WaitsForItself,
+}
+
+/// Waits until the life is over.
+pub fn outlive<L: Life>(shell: &Shell, generation: u32, deadline: Deadline, life: &L) -> Outlived {
+    loop {
+        let state = shell.look();
+        if state.generation() == generation && life.waits_for_itself(state.count()) {
+            return Outlived::WaitsForItself;
+        }
+        // With holds of its own out, the others' leaving may make the caller wait for itself: it looks again.
+        let round =
+            if life.may_wait_for_itself_later() { deadline.min(Deadline::after(LONGEST_PAUSE)) } else { deadline };
+        if shell.outlived_by(generation, round) {
+            return Outlived::Yes;
+        }
+        if deadline.has_passed() {
+            return Outlived::Late;
+        }
+    }
+}
+
+/// Drains all of `closings`, each begun by this caller, up to one common deadline.
+pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: Deadline) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut call_again = false;
+        for closing in unfinished(closings) {
+            call_again |= closing.wake_blocked(deadline);
+        }
+        let round = if call_again { deadline.min(Deadline::after(pause)) } else { deadline };
+        for closing in unfinished(closings) {
+            closing.drain(round);
+        }
+        if unfinished(closings).next().is_none() {
+            return;
+        }
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+fn unfinished<'c, 'shell, L>(
+    closings: &'c mut [Closing<'shell, L>],
+) -> impl Iterator<Item = &'c mut Closing<'shell, L>> {
+    closings.iter_mut().filter(|closing| closing.outcome.is_none())
+}
+
+impl<L: Life> Closing<'_, L> {
+    /// What [`finish`] came to.
+    pub fn outcome(&self) -> Freed {
+        self.outcome.unwrap_or(Freed::Pending)
+    }
+
+    /// One call of `on_close`, counted; then gives up if it is late. Answers whether to call again.
+    fn wake_blocked(&mut self, deadline: Deadline) -> bool {
+        if !self.counted && !self.shell.recount() {
+            self.end();
+            return false;
+        }
+        self.counted = false;
+        let call_again = self.life.on_close();
+        let others = self.shell.look().count() - 1;
+        if deadline.has_passed() || self.life.waits_for_itself(others) {
+            if self.shell.defer() {
+                self.outcome = Some(Freed::Pending);
+            } else {
+                self.end();
+            }
+        } else if self.shell.uncount() {
+            self.end();
+        }
+        call_again
+    }
+
+    fn drain(&mut self, round: Deadline) {
+        if self.shell.drained_by(round) {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        end(self.shell, &self.life);
+        self.outcome = Some(Freed::Destroyed);
+    }
+}

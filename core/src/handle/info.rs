@@ -1,0 +1,137 @@
+//! What can be told of a handle, and who is inside. For people, tests and reports: a look at a moving
+//! target.
+
+use crate::Error;
+use crate::deadline;
+use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::shell::Shell;
+use crate::handle::{kind, record};
+use crate::word::State;
+use std::time::Duration;
+
+/// How far a handle's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Operations may begin.
+    Open,
+    /// A free waits for those inside.
+    Closing,
+    /// A free gave up waiting: the last one out destroys the object.
+    Pending,
+    /// Nobody is inside: the object is being destroyed.
+    Destroying,
+}
+
+/// What a handle is and does.
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    /// How far its life has come.
+    pub life: Life,
+    /// Operations and holds in flight.
+    pub in_flight: u32,
+    /// Holds among them.
+    pub holds: u32,
+    /// Since it was opened.
+    pub age: Duration,
+    /// The kind's name, padded with NULs.
+    pub kind: [u8; 32],
+    /// The handle's label, padded with NULs.
+    pub label: [u8; 32],
+}
+
+/// One operation or hold in flight.
+#[derive(Clone, Copy, Debug)]
+pub struct Occupant {
+    /// The thread that began it: the operating system's number.
+    pub thread: u64,
+    /// That thread's name at its first call, padded with NULs.
+    pub thread_name: [u8; 16],
+    /// The operation's name, cut to 39 bytes and padded with NULs.
+    pub operation: [u8; 40],
+    /// How long it has been in flight; for holds only.
+    pub since: Option<Duration>,
+    /// A hold, which any thread may release.
+    pub is_hold: bool,
+    /// The thread has ended.
+    pub has_ended: bool,
+}
+
+fn life_of(state: State) -> Life {
+    if !state.is_closed() {
+        Life::Open
+    } else if state.is_idle() {
+        Life::Destroying
+    } else if state.is_deferred() {
+        Life::Pending
+    } else {
+        Life::Closing
+    }
+}
+
+impl AnyHandle {
+    /// What it is and does.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Freed`] once it is
+    /// destroyed, [`Error::Forked`].
+    pub fn info(self) -> Result<Info, Error> {
+        let handle = Resolved::find_handle(self.bits())?;
+        let id = handle.identity(None);
+        let holds = record::sightings(handle.token).filter(|sighting| sighting.is_hold).count();
+        let label = handle.shell.label.get();
+        let opened_at = handle.shell.opened_at();
+        let kind = kind_name(handle.shell);
+        // Last: all of the above was this life's if it is not over now.
+        let state = handle.shell.check(id)?;
+        Ok(Info {
+            life: life_of(state),
+            in_flight: state.count(),
+            holds: u32::try_from(holds).unwrap_or(u32::MAX),
+            age: Duration::from_nanos(deadline::now().saturating_sub(opened_at)),
+            kind,
+            label,
+        })
+    }
+
+    /// Calls `each` for every operation and hold in flight that was seen; none is seen twice.
+    ///
+    /// # Errors
+    /// As [`AnyHandle::info`].
+    pub fn occupants(self, mut each: impl FnMut(Occupant)) -> Result<(), Error> {
+        let handle = Resolved::find_handle(self.bits())?;
+        handle.shell.check(handle.identity(None))?;
+        let now = deadline::now();
+        for sighting in record::sightings(handle.token) {
+            let mut operation = [0; 40];
+            let text = sighting.operation().map_or(&[][..], std::ffi::CStr::to_bytes);
+            let length = text.len().min(operation.len() - 1);
+            operation[..length].copy_from_slice(&text[..length]);
+            each(Occupant {
+                thread: sighting.record.thread(),
+                thread_name: sighting.record.thread_name(),
+                operation,
+                since: (sighting.since != 0).then(|| Duration::from_nanos(now.saturating_sub(sighting.since))),
+                is_hold: sighting.is_hold,
+                has_ended: sighting.record.has_ended(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The name of the kind of `shell`, if that is still alive.
+fn kind_name(shell: &Shell) -> [u8; 32] {
+    let id = shell.kind();
+    if id == kind::KINDS {
+        return kind::name_of(id);
+    }
+    // Counted meanwhile, so that the kind's object is not destroyed under the read.
+    match Resolved::find(id) {
+        Ok(kind) if kind.shell.visit(kind.generation) => {
+            let name = kind::name_of(id);
+            kind::release(id);
+            name
+        }
+        _ => [0; 32],
+    }
+}

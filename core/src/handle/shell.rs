@@ -1,0 +1,330 @@
+//! The shell behind a token: a guard, a kind and an object, lived in by one handle after the other.
+//!
+//! # States
+//!
+//! The bits are those of `word.rs`. Reported is never set in a shell; its own end is the step to the
+//! next generation.
+//!
+//! | state | closed | count | deferred | vacant | who owns the end |
+//! |---|---|---|---|---|---|
+//! | vacant | yes | 0 | – | yes | the directory, or the thread that took the shell from it |
+//! | open | – | n | – | – | nobody yet |
+//! | closing | yes | n + 1 | – | – | the closer, which counts itself while `on_close` runs |
+//! | draining | yes | n > 0 | – | – | the closer, asleep |
+//! | quiescent | yes | 0 | – | – | the closer, about to destroy |
+//! | pending | yes | n > 0 | yes | – | the last one out |
+//! | destroying | yes | 0 | any | – | whoever took the count to zero; `on_destroy` runs once |
+//!
+//! Then the generation moves on by one and the shell is vacant again (or retired, when its generations
+//! are used up).
+//!
+//! # Invariants
+//!
+//! 1. Generation, closed and count are judged in the step that counts, so a stale token never enters,
+//!    and never writes.
+//! 2. The kind is read between the look at the word and the compare-and-swap from that look. A kind of a
+//!    later life is stored (release) after the word moved on, so whoever reads it (acquire) fails the
+//!    swap. So a stale token never reads as a wrong kind.
+//! 3. A shell is vacated by the owner of its end alone, with the count at zero, after `on_destroy`
+//!    returned. So whoever sees a later generation knows that the object is destroyed.
+//! 4. A shell's memory is never given back; its words are atomics. Reading a stale shell is always
+//!    defined.
+//!
+//! # Last touch
+//!
+//! A leave's last touch is its compare-and-swap; a closer that deferred does not touch the shell again.
+//! Both would be harmless: shells are type-stable.
+//!
+//! # Checked by
+//!
+//! Models in `tests/loom/shell.rs`, `tests/loom/free.rs` and `tests/loom/directory.rs`.
+
+use crate::deadline::Deadline;
+use crate::guard::{Close, Departure, HandleGuard};
+use crate::handle::freed_hooks::FreedHooks;
+use crate::handle::label::Label;
+use crate::park::{self, Half};
+use crate::shim::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::word::{Refused, State};
+use std::ffi::c_void;
+
+/// The memory behind one token at a time. Aligned to a cache line pair's half, so that two shells never
+/// share a line.
+#[repr(align(64))]
+pub struct Shell {
+    guard: HandleGuard,
+    kind: AtomicU64,
+    object: AtomicPtr<c_void>,
+    /// For a hold: the token that is held.
+    target: AtomicU64,
+    opened_at: AtomicU64,
+    /// The process that opened it (see `token.rs`): after a fork the child's copy still carries its
+    /// parent's key.
+    key: AtomicU32,
+    /// In the directory's list of vacant shells: the next one.
+    pub(crate) next_vacant: AtomicU32,
+    pub(crate) freed_hooks: FreedHooks,
+    pub(crate) label: Label,
+}
+
+/// What a new life is made of.
+#[derive(Clone, Copy)]
+pub struct Tenant {
+    /// Whose callbacks to run: see `kind.rs`.
+    pub kind: u64,
+    /// What the handle stands for.
+    pub object: *mut c_void,
+    /// For a hold: the token that is held; else 0.
+    pub target: u64,
+    /// The opening process.
+    pub key: u32,
+}
+
+/// Which life of the shell is meant, and of what kind it must be (`None`: any).
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// From the token.
+    pub generation: u32,
+    /// The kind the caller expects.
+    pub kind: Option<u64>,
+}
+
+/// Why a shell refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// This generation has not been handed out: the token is garbage.
+    NeverIssued,
+    /// The life is over.
+    Stale,
+    /// Alive, but of another kind.
+    WrongKind,
+    /// Closed: being freed.
+    Closed,
+    /// The count is at its end.
+    Limit,
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Closed => Refusal::Closed,
+            Refused::Limit => Refusal::Limit,
+        }
+    }
+}
+
+/// What `try_free` found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryClose {
+    /// Nobody was inside: closed, and the end is this caller's.
+    Idle,
+    /// Somebody is inside: nothing was changed.
+    Busy,
+    /// Somebody else closed before.
+    Lost,
+}
+
+/// What a shell left behind when its life ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Vacated {
+    /// `on_freed` callbacks were registered.
+    pub notify: bool,
+    /// The generation of the next life.
+    pub generation: u32,
+}
+
+#[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+impl Shell {
+    /// Vacant, before its first life (generation 1: no token has generation 0).
+    #[must_use]
+    pub fn new() -> Shell {
+        Shell {
+            guard: HandleGuard::in_state(State::vacant(1)),
+            kind: AtomicU64::new(0),
+            object: AtomicPtr::new(std::ptr::null_mut()),
+            target: AtomicU64::new(0),
+            opened_at: AtomicU64::new(0),
+            key: AtomicU32::new(0),
+            next_vacant: AtomicU32::new(0),
+            freed_hooks: FreedHooks::new(),
+            label: Label::new(),
+        }
+    }
+
+    /// Moves `tenant` in and opens; answers the generation for the token. Only for the caller that took
+    /// the shell from the directory.
+    pub fn open(&self, tenant: Tenant, now: u64) -> u32 {
+        let generation = self.guard.look().generation();
+        // Relaxed: published by the word, read only by who entered (or who checks the generation afterwards).
+        self.object.store(tenant.object, Ordering::Relaxed);
+        self.target.store(tenant.target, Ordering::Relaxed);
+        self.opened_at.store(now, Ordering::Relaxed);
+        self.key.store(tenant.key, Ordering::Relaxed);
+        self.label.clear();
+        // Release: invariant 2.
+        self.kind.store(tenant.kind, Ordering::Release);
+        self.guard.publish(State::open(generation));
+        generation
+    }
+
+    /// The word.
+    pub fn look(&self) -> State {
+        self.guard.look()
+    }
+    /// Whose callbacks to run. Stable while the caller is counted or owns the end.
+    pub fn kind(&self) -> u64 {
+        self.kind.load(Ordering::Acquire)
+    }
+    /// What the handle stands for. Stable as [`Shell::kind`].
+    pub fn object(&self) -> *mut c_void {
+        self.object.load(Ordering::Relaxed)
+    }
+    /// What a hold holds. Stable as [`Shell::kind`].
+    pub fn target(&self) -> u64 {
+        self.target.load(Ordering::Relaxed)
+    }
+    /// When this life began.
+    pub fn opened_at(&self) -> u64 {
+        self.opened_at.load(Ordering::Relaxed)
+    }
+    /// Which process opened this life.
+    pub fn key(&self) -> u32 {
+        self.key.load(Ordering::Relaxed)
+    }
+
+    /// Whether `state`, just seen in this shell, is the life that is meant, and of the right kind.
+    #[inline]
+    fn judge(&self, id: Identity, state: State) -> Result<(), Refusal> {
+        let alive = |state: State| {
+            if state.generation() > id.generation {
+                Err(Refusal::Stale)
+            } else if state.generation() < id.generation || state.is_vacant() {
+                Err(Refusal::NeverIssued)
+            } else {
+                Ok(())
+            }
+        };
+        alive(state)?;
+        if id.kind.is_some_and(|kind| kind != self.kind()) {
+            // Only a life that has not ended since can have the wrong kind (invariant 2).
+            alive(self.guard.look())?;
+            return Err(Refusal::WrongKind);
+        }
+        Ok(())
+    }
+
+    /// Whether the token means a life that is not over, whatever its state; writes nothing.
+    pub fn check(&self, id: Identity) -> Result<State, Refusal> {
+        let state = self.guard.look();
+        self.judge(id, state).map(|()| state)
+    }
+
+    /// Enters.
+    #[inline]
+    pub fn admit(&self, id: Identity) -> Result<(), Refusal> {
+        self.guard.admit(|state| self.judge(id, state))
+    }
+
+    /// Leaves. On [`Departure::LastOfDeferred`] the caller owns the end.
+    #[inline]
+    pub fn depart(&self) -> Departure {
+        self.guard.depart()
+    }
+
+    /// Closes; a closer that finds somebody inside is counted until [`Shell::uncount`] or
+    /// [`Shell::defer`].
+    pub fn close(&self, id: Identity) -> Result<Close, Refusal> {
+        self.guard.close(true, |state| self.judge(id, state))
+    }
+
+    /// Closes if nobody is inside.
+    pub fn try_close(&self, id: Identity) -> Result<TryClose, Refusal> {
+        let closed = self.guard.change(|state| {
+            self.judge(id, state).map_err(Err)?;
+            if state.is_closed() {
+                Err(Ok(TryClose::Lost))
+            } else if state.is_idle() {
+                Ok(state.closed())
+            } else {
+                Err(Ok(TryClose::Busy))
+            }
+        });
+        match closed {
+            Ok(_) => Ok(TryClose::Idle),
+            Err(found) => found,
+        }
+    }
+
+    /// Counts the caller in, closed or not, where somebody is in flight already; `false`: nobody is, or
+    /// the life is over.
+    #[must_use]
+    pub fn visit(&self, generation: u32) -> bool {
+        let visited = self.guard.change(|state| {
+            let busy = state.generation() == generation && !state.is_idle();
+            if busy && state.count() < State::IN_FLIGHT_MAX { Ok(state.with_one_more()) } else { Err(()) }
+        });
+        visited.is_ok()
+    }
+
+    /// The closer counts itself again, to call `on_close`; `false`: nobody is inside, the end is the
+    /// closer's.
+    #[must_use]
+    pub fn recount(&self) -> bool {
+        self.guard.recount()
+    }
+
+    /// The closer uncounts itself; `true`: nobody is inside, the end is the closer's.
+    #[must_use]
+    pub fn uncount(&self) -> bool {
+        self.guard.uncount()
+    }
+
+    /// The counted closer uncounts itself and gives up; `false`: nobody is inside, the end is the
+    /// closer's after all.
+    #[must_use]
+    pub fn defer(&self) -> bool {
+        self.guard.defer(1)
+    }
+
+    /// The closer sleeps until nobody is inside.
+    #[must_use]
+    pub fn drained_by(&self, deadline: Deadline) -> bool {
+        self.guard.drained_by(deadline)
+    }
+
+    /// Anybody sleeps until this life is over.
+    #[must_use]
+    pub fn outlived_by(&self, generation: u32, deadline: Deadline) -> bool {
+        let over = |state: State| state.generation() != generation;
+        park::until(self.guard.word(), Half::High, deadline, over, State::with_waiters)
+    }
+
+    /// Asks for the `on_freed` callbacks of this life to be run; `false`: the life is over.
+    #[must_use]
+    pub fn request_notify(&self, generation: u32) -> bool {
+        // A change, not a look, even where the bit is set: it orders the registration before the end, or sees
+        // the end.
+        self.guard
+            .change(|state| if state.generation() == generation { Ok(state.with_notify()) } else { Err(()) })
+            .is_ok()
+    }
+
+    /// The owner of the end, done with the object, ends this life. The shell stays the caller's until it
+    /// gives it back.
+    pub fn vacate(&self) -> Vacated {
+        let Ok(change) = self
+            .guard
+            .change(|state| Ok::<_, std::convert::Infallible>(State::vacant(state.generation().wrapping_add(1))));
+        if change.before.has_waiters() {
+            park::wake_all(self.guard.word(), Half::High);
+        }
+        Vacated { notify: change.before.has_notify(), generation: change.after.generation() }
+    }
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,34 @@
+//! The core of Quiescent: opaque handles that are safe to free from any thread, at any moment.
+//!
+//! Three things for three authors, each built on the one below it:
+//!
+//! | you have | you take |
+//! |---|---|
+//! | your own leaked struct, and want it guarded in place | [`HandleGuard`] (8 bytes, never re-opens) |
+//! | something that is shut and opened again | [`RundownRef`] (8 bytes) |
+//! | a type that foreign code holds by an opaque pointer | [`Handle`], [`Kind`] and [`Token`] |
+//!
+//! [`ffi`] has the plain generic functions that turn the last into exported C functions of three to six
+//! lines.
+//!
+//! This package exports no C symbol of its own: the C surface of Quiescent is the package `quiescent`.
+
+mod allocate;
+mod deadline;
+mod error;
+mod guard;
+mod park;
+mod rundown;
+mod shim;
+mod word;
+
+#[cfg(not(loom))]
+pub mod ffi;
+pub mod handle;
+
+pub use deadline::Deadline;
+pub use error::Error;
+pub use guard::{BeginFree, EnterError, FFI_HANDLE_FREE_DEADLINE, HandleGuard, HandleOp, WaitDrained};
+#[cfg(not(loom))]
+pub use handle::{AnyHandle, Entry, Freed, Handle, Hold, Kind, Token};
+pub use rundown::{RundownError, RundownGuard, RundownRef};

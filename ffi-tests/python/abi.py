@@ -1,0 +1,128 @@
+"""The declarations of quiescent.h for ctypes: one line per function, nothing else.
+
+header.py (started by tests/python.rs) compares every number, structure and signature here with the header itself.
+"""
+
+import ctypes
+import os
+from ctypes import CFUNCTYPE, POINTER, Structure, c_bool, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+STATUS = {
+    "QZ_OK": 0,
+    "QZ_FREE_PENDING": 1,
+    "QZ_ALREADY_FREED": 2,
+    "QZ_ERR_NULL": -1,
+    "QZ_ERR_BAD_HANDLE": -2,
+    "QZ_ERR_WRONG_KIND": -3,
+    "QZ_ERR_FREED": -4,
+    "QZ_ERR_TIMEOUT": -5,
+    "QZ_ERR_BUSY": -6,
+    "QZ_ERR_CANCELLED": -7,
+    "QZ_ERR_DEADLOCK": -8,
+    "QZ_ERR_INVALID_ARGUMENT": -9,
+    "QZ_ERR_LIMIT": -10,
+    "QZ_ERR_NO_MEMORY": -11,
+    "QZ_ERR_IO": -12,
+    "QZ_ERR_PANIC": -13,
+    "QZ_ERR_FORKED": -14,
+    "QZ_ERR_POISONED": -15,
+    "QZ_ERR_NOT_INSIDE": -16,
+}
+STATE = {"QZ_STATE_OPEN": 0, "QZ_STATE_CLOSING": 1, "QZ_STATE_PENDING": 2, "QZ_STATE_DESTROYING": 3}
+CONSTANTS = {"QZ_INFINITE": -1, "QZ_DEFAULT_TIMEOUT": -2}
+globals().update(STATUS)
+globals().update(STATE)
+globals().update(CONSTANTS)
+
+# A token is a number: a handle, kind or hold is passed and received as void *.
+handle = kind = hold = c_void_p
+status = c_int32
+
+HOOK = CFUNCTYPE(None, c_void_p, c_void_p)
+ON_FREED = CFUNCTYPE(None, c_void_p)
+
+
+class qz_guard(Structure):
+    _fields_ = [("word", c_uint64)]
+
+
+class qz_rundown(Structure):
+    _fields_ = [("word", c_uint64)]
+
+
+class qz_kind_ops(Structure):
+    _fields_ = [("struct_size", c_size_t), ("on_close", HOOK), ("on_destroy", HOOK), ("ctx", c_void_p)]
+
+
+class qz_handle_info(Structure):
+    _fields_ = [
+        ("state", c_int32),
+        ("in_flight", c_uint32),
+        ("holds", c_uint32),
+        ("reserved", c_uint32),
+        ("age_ms", c_uint64),
+        ("kind", c_char * 32),
+        ("label", c_char * 32),
+    ]
+
+
+class qz_occupant(Structure):
+    _fields_ = [
+        ("thread_id", c_uint64),
+        ("since_ms", c_int64),
+        ("thread_name", c_char * 16),
+        ("operation", c_char * 40),
+        ("is_hold", c_uint32),
+        ("has_ended", c_uint32),
+    ]
+
+
+STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant)
+
+# name: (result, *arguments)
+FUNCTIONS = {
+    "qz_status_name": (c_char_p, c_int32),
+    "qz_last_error": (c_char_p,),
+    "qz_last_os_error": (c_int32,),
+    "qz_version": (c_char_p,),
+    "qz_abi_version": (c_uint32,),
+    "qz_kind_new": (status, c_char_p, POINTER(qz_kind_ops), POINTER(kind)),
+    "qz_kind_close": (status, kind, c_int64, POINTER(c_size_t)),
+    "qz_handle_new": (status, kind, c_void_p, POINTER(handle)),
+    "qz_handle_enter": (status, handle, kind, c_char_p, POINTER(c_void_p)),
+    "qz_handle_leave": (status, handle),
+    "qz_handle_hold": (status, handle, kind, c_char_p, POINTER(c_void_p), POINTER(hold)),
+    "qz_hold_release": (status, hold),
+    "qz_handle_is_closing": (c_bool, handle),
+    "qz_handle_free": (status, handle, c_int64),
+    "qz_handle_try_free": (status, handle),
+    "qz_handle_free_many": (status, POINTER(handle), c_size_t, c_int64, POINTER(status)),
+    "qz_handle_wait_freed": (status, handle, c_int64),
+    "qz_handle_on_freed": (status, handle, ON_FREED, c_void_p),
+    "qz_handle_set_label": (status, handle, c_char_p),
+    "qz_handle_get_info": (status, handle, POINTER(qz_handle_info), c_size_t),
+    "qz_handle_occupants": (status, handle, POINTER(qz_occupant), c_size_t, c_size_t, POINTER(c_size_t)),
+    "qz_quiesce_all": (status, c_int64, POINTER(c_size_t)),
+    "qz_guard_try_enter": (status, POINTER(qz_guard)),
+    "qz_guard_leave": (status, POINTER(qz_guard)),
+    "qz_guard_begin_free": (status, POINTER(qz_guard), c_int64),
+    "qz_guard_wait_drained": (status, POINTER(qz_guard), c_int64),
+    "qz_rundown_try_acquire": (status, POINTER(qz_rundown), c_uint32),
+    "qz_rundown_release": (status, POINTER(qz_rundown), c_uint32),
+    "qz_rundown_wait": (status, POINTER(qz_rundown), c_int64),
+    "qz_rundown_re_init": (status, POINTER(qz_rundown)),
+}
+
+
+def load():
+    """The library that QUIESCENT_LIBRARY names, with every function declared. ctypes drops the GIL during each call."""
+    library = ctypes.CDLL(os.environ["QUIESCENT_LIBRARY"])
+    for name, (result, *arguments) in FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def status_name(number):
+    """The name of a status, for messages."""
+    return next((name for name, value in STATUS.items() if value == number), f"unknown status {number}")

@@ -1,0 +1,318 @@
+"""One row of the free table, through ctypes. Arguments, cases and exit codes are those of c/free_table.c:
+
+    free_table.py FUNCTION SUBJECT CASE AGAIN PENDING AFTER
+
+Where the C and C++ programs use a shell 10^6 times again, this one does so 10^4 times: a ctypes call costs a
+hundred times as much, and every destructor is a Python function.
+"""
+
+import ctypes
+import os
+import sys
+import threading
+
+import abi
+from checking import Visitor, check, destroyed, enter, expect, fail, new_handle, new_kind, qz
+
+UNKNOWN, REUSES, CALLERS, ROUNDS = 64, 10_000, 64, 10
+TIMEOUT = abi.QZ_DEFAULT_TIMEOUT
+
+
+class Subject:
+    """Something alive that a function of the table can end."""
+
+    _shared = None
+
+    def open(self):
+        if Subject._shared is None:
+            Subject._shared = new_kind()
+        self.kind = Subject._shared
+        self.handle, self.thing = new_handle(self.kind)
+
+    def open_here(self):
+        """The part of it that belongs to the calling thread."""
+
+    def occupy(self):
+        self.visitor = Visitor(self.handle, self.kind, self.thing)
+
+    def vacate(self):
+        self.visitor.leave()
+
+    def ended(self):
+        """How often its destructor ran."""
+        return destroyed(self.thing)
+
+
+class Kind(Subject):
+    def open(self):
+        self.kind = new_kind()
+        self.handle, self.thing = new_handle(self.kind)
+
+
+class BareKind(Subject):
+    def open(self):
+        self.kind = self.handle = new_kind()
+
+    def ended(self):
+        return int(qz.qz_handle_wait_freed(self.handle, 0) == abi.QZ_OK)
+
+
+class Hold(Subject):
+    """On a handle that is already closed: its release runs the destructor."""
+
+    def open(self):
+        super().open()
+        self.hold, found = ctypes.c_void_p(), ctypes.c_void_p()
+        taken = qz.qz_handle_hold(self.handle, self.kind, b"row", ctypes.byref(found), ctypes.byref(self.hold))
+        expect("hold", taken, abi.QZ_OK)
+        expect("free(0)", qz.qz_handle_free(self.handle, 0), abi.QZ_FREE_PENDING)
+
+
+class Operation(Subject):
+    """On a handle that is already closed: its leave runs the destructor."""
+
+    def open_here(self):
+        enter(self.handle, self.kind, self.thing)
+        expect("free(0)", qz.qz_handle_free(self.handle, 0), abi.QZ_FREE_PENDING)
+
+
+class Guard(Subject):
+    _eternal = []  # guards lie in memory that is never given back
+
+    def open(self):
+        self.guard, self.reported = abi.qz_guard(), []
+        Guard._eternal.append(self.guard)
+
+    def occupy(self):
+        expect("try_enter", qz.qz_guard_try_enter(self.guard), abi.QZ_OK)
+
+    def vacate(self):
+        expect("leave", qz.qz_guard_leave(self.guard), abi.QZ_OK)
+        self.own(qz.qz_guard_wait_drained(self.guard, abi.QZ_INFINITE))
+
+    def own(self, got):
+        if got == abi.QZ_OK:  # its owner destroys; here by counting
+            self.reported.append(got)
+        return got
+
+    def ended(self):
+        return len(self.reported)
+
+
+class GuardOperation(Guard):
+    def open(self):
+        super().open()
+        expect("try_enter", qz.qz_guard_try_enter(self.guard), abi.QZ_OK)
+        expect("begin_free(0)", qz.qz_guard_begin_free(self.guard, 0), abi.QZ_ERR_TIMEOUT)
+
+    def ended(self):
+        drained = qz.qz_guard_wait_drained(self.guard, 0) == abi.QZ_OK  # to one caller only: this one
+        expect("entering a drained guard", qz.qz_guard_try_enter(self.guard), abi.QZ_ERR_FREED)
+        return int(drained)
+
+
+class GuardDrained(GuardOperation):
+    ended = Guard.ended
+
+    def open(self):
+        super().open()
+        expect("leave", qz.qz_guard_leave(self.guard), abi.QZ_OK)
+
+
+class Rundown(Subject):
+    rundown = None
+
+    def open(self):
+        """Opened again where there is one: that is its re-use."""
+        if self.rundown is None:
+            self.rundown = abi.qz_rundown()
+            Guard._eternal.append(self.rundown)
+        qz.qz_rundown_re_init(self.rundown)
+
+    def occupy(self):
+        expect("try_acquire", qz.qz_rundown_try_acquire(self.rundown, 1), abi.QZ_OK)
+
+    def vacate(self):
+        expect("release", qz.qz_rundown_release(self.rundown, 1), abi.QZ_OK)
+
+    def ended(self):
+        expect("a stray release", qz.qz_rundown_release(self.rundown, 1), abi.QZ_ERR_NOT_INSIDE)
+        return int(qz.qz_rundown_try_acquire(self.rundown, 1) == abi.QZ_ERR_FREED)
+
+
+class Reference(Rundown):
+    def open(self):
+        super().open()
+        expect("try_acquire", qz.qz_rundown_try_acquire(self.rundown, 1), abi.QZ_OK)
+        expect("wait(0)", qz.qz_rundown_wait(self.rundown, 0), abi.QZ_ERR_TIMEOUT)
+
+
+class RundownComplete(Rundown):
+    def open(self):
+        super().open()
+        expect("wait(0)", qz.qz_rundown_wait(self.rundown, 0), abi.QZ_OK)
+
+    def ended(self):
+        is_open = qz.qz_rundown_try_acquire(self.rundown, 1) == abi.QZ_OK
+        if is_open:
+            expect("release", qz.qz_rundown_release(self.rundown, 1), abi.QZ_OK)
+        return int(is_open)
+
+
+SUBJECTS = {
+    "handle": Subject,
+    "kind": Kind,
+    "bare_kind": BareKind,
+    "hold": Hold,
+    "operation": Operation,
+    "guard": Guard,
+    "guard_operation": GuardOperation,
+    "guard_drained": GuardDrained,
+    "rundown": Rundown,
+    "reference": Reference,
+    "rundown_complete": RundownComplete,
+}
+
+
+def free_many_of_one(s, ms):
+    each = ctypes.c_int32(abi.QZ_ERR_PANIC)
+    qz.qz_handle_free_many(ctypes.byref(s.handle), 1, ms, ctypes.byref(each))
+    return each.value
+
+
+def kind_close(s, ms):
+    left = ctypes.c_size_t(77)
+    got = qz.qz_kind_close(s.kind, ms, ctypes.byref(left))
+    check((left.value == 0) == (got in (abi.QZ_OK, abi.QZ_ALREADY_FREED)), "kind_close left something, or does not say so")
+    return got
+
+
+def waiting(ms):
+    return 5000 if ms == abi.QZ_DEFAULT_TIMEOUT else ms
+
+
+FUNCTIONS = {
+    "qz_handle_free": lambda s, ms: qz.qz_handle_free(s.handle, ms),
+    "qz_handle_try_free": lambda s, _ms: qz.qz_handle_try_free(s.handle),
+    "qz_handle_free_many": free_many_of_one,
+    "qz_handle_leave": lambda s, _ms: qz.qz_handle_leave(s.handle),
+    "qz_kind_close": kind_close,
+    "qz_quiesce_all": lambda _s, ms: qz.qz_quiesce_all(ms, None),
+    "qz_hold_release": lambda s, _ms: qz.qz_hold_release(s.hold),
+    "qz_guard_begin_free": lambda s, ms: s.own(qz.qz_guard_begin_free(s.guard, ms)),
+    "qz_guard_wait_drained": lambda s, ms: s.own(qz.qz_guard_wait_drained(s.guard, waiting(ms))),
+    "qz_guard_leave": lambda s, _ms: qz.qz_guard_leave(s.guard),
+    "qz_rundown_release": lambda s, _ms: qz.qz_rundown_release(s.rundown, 1),
+    "qz_rundown_wait": lambda s, ms: qz.qz_rundown_wait(s.rundown, waiting(ms)),
+    "qz_rundown_re_init": lambda s, _ms: qz.qz_rundown_re_init(s.rundown),
+}
+
+
+class Row:
+    def __init__(self, function, subject, again, pending, after):
+        self.function, self.end, self.subject = function, FUNCTIONS[function], SUBJECTS[subject]
+        self.again, self.pending, self.after = again, pending, after
+
+    def opened(self):
+        s = self.subject()
+        s.open()
+        return s
+
+    def ended_once(self, s):
+        times = s.ended()
+        check(times == 1, f"{self.function}: it ended {times} times")
+
+    def three_in_a_row(self, s):
+        expect("first", self.end(s, TIMEOUT), abi.QZ_OK)
+        for _ in range(2):
+            expect("again", self.end(s, TIMEOUT), self.again)
+        self.ended_once(s)
+
+    def sequential(self):
+        s = self.opened()
+        s.open_here()
+        self.three_in_a_row(s)
+
+    def concurrent(self):
+        gate = threading.Barrier(CALLERS + 1)
+        subjects = [self.subject() for _ in range(ROUNDS)]
+        answers = [None] * CALLERS
+
+        def call(me):
+            for s in subjects:
+                gate.wait()  # the subject is open
+                if me == 0:
+                    s.open_here()
+                gate.wait()
+                answers[me] = self.end(s, TIMEOUT)
+                gate.wait()
+
+        threads = [threading.Thread(target=call, args=(me,)) for me in range(CALLERS)]
+        for thread in threads:
+            thread.start()
+        for s in subjects:
+            s.open()
+            for _ in range(3):
+                gate.wait()
+            winners = answers.count(abi.QZ_OK)
+            for got in answers:
+                # try_free does not wait: somebody else closed it, and may still be destroying it.
+                if got != abi.QZ_OK and not (self.function == "qz_handle_try_free" and got == abi.QZ_FREE_PENDING):
+                    expect("concurrent", got, self.again)
+            check(winners == (CALLERS if self.again == abi.QZ_OK else 1), f"{self.function}: {winners} concurrent calls answered OK")
+            expect("after all", self.end(s, TIMEOUT), self.again)
+            self.ended_once(s)
+        for thread in threads:
+            thread.join()
+
+    def timeout(self):
+        s = self.opened()
+        s.occupy()
+        expect("somebody inside", self.end(s, 30), self.pending)
+        # Of a guard only the first is told that it won; the second has lost.
+        second = self.again if self.function == "qz_guard_begin_free" else self.pending
+        expect("second, somebody inside", self.end(s, 30), second)
+        s.vacate()
+        expect("they have left", self.end(s, TIMEOUT), self.after)
+        for _ in range(2):
+            expect("again after the timeout", self.end(s, TIMEOUT), self.again)
+        self.ended_once(s)
+
+    def reuse(self):
+        s = self.subject()
+        for _ in range(REUSES):
+            s.open()
+            s.open_here()
+            expect("in a re-used shell", self.end(s, TIMEOUT), abi.QZ_OK)
+            self.ended_once(s)
+        s = self.opened()
+        s.open_here()
+        self.three_in_a_row(s)
+
+    def stale(self):
+        old = self.opened()
+        old.open_here()
+        self.three_in_a_row(old)
+        newer = [self.opened() for _ in range(64)]
+        for _ in range(3):
+            expect("stale", self.end(old, TIMEOUT), self.again)
+        for s in newer:
+            check(s.ended() == 0, f"{self.function}: a stale token ended somebody else")
+        self.ended_once(old)
+        for s in newer:
+            s.open_here()
+            self.three_in_a_row(s)
+
+
+def main():
+    if len(sys.argv) != 7:
+        fail("usage: free_table.py FUNCTION SUBJECT CASE AGAIN PENDING AFTER")
+    function, subject, case = sys.argv[1:4]
+    if function not in FUNCTIONS or subject not in SUBJECTS or case not in ("sequential", "concurrent", "timeout", "reuse", "stale"):
+        fail(f"free_table.py does not know {function}, the subject {subject} or the case {case}", UNKNOWN)
+    getattr(Row(function, subject, *(abi.STATUS[name] for name in sys.argv[4:7])), case)()
+    print(f"ok  {function} of a {subject}, {case}", flush=True)
+    os._exit(0)  # handles of other subjects may live on; a quiet exit with them is tested in C
+
+
+main()

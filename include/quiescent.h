@@ -1,0 +1,478 @@
+/*
+ * Quiescent: C handles that are safe to free from any thread, at any moment.
+ *
+ * Generated from src/ by build.rs; do not edit. Licence: MIT OR Apache-2.0.
+ *
+ * In short
+ *
+ *   static void destroy(void *object, void *ctx) { session_close(object); }
+ *   static void wake(void *object, void *ctx) { session_interrupt(object); }
+ *
+ *   qz_kind_ops ops = { sizeof ops, wake, destroy, NULL };
+ *   qz_kind *kind;
+ *   qz_kind_new("session", &ops, &kind);
+ *
+ *   qz_handle *h;                               // give this to whoever asks
+ *   qz_handle_new(kind, session_open(), &h);
+ *
+ *   void *session;                              // any thread, any time
+ *   if (qz_handle_enter(h, kind, "query", &session) == QZ_OK) {
+ *     session_query(session);                   // cannot be destroyed here
+ *     qz_handle_leave(h);
+ *   }
+ *
+ *   qz_handle_free(h, QZ_DEFAULT_TIMEOUT);      // any thread, any time, however often
+ *
+ * Words
+ *
+ *   handle     an opaque, typed token. Never an address: do not dereference or compare it with one.
+ *   enter      begin an operation on a handle; leave ends it. In between it is in flight.
+ *   hold       something taken and not yet given back. It is in flight on its handle until released.
+ *   close      from here on nobody may enter.
+ *   drain      wait until those in flight have left.
+ *   free       close, wake what blocks, drain, destroy.
+ *   stale      a token whose handle was freed. It is refused for ever, whatever has been opened since.
+ *
+ * Conventions
+ *
+ *   Handles    Any value may be passed where a handle, kind or hold is expected: NULL, garbage, freed,
+ *              stale, of another kind, of another copy of this library, of the parent process. It is
+ *              refused with a status of its own. (Garbage that is odd and happens to spell out a live
+ *              handle cannot be told from it: 1 in 2047 by the key alone, less with few handles open.)
+ *   Pointers   An out pointer is NULL (refused with QZ_ERR_NULL, unless it says it may be NULL) or
+ *              writable. Strings are NUL-terminated UTF-8. qz_guard and qz_rundown pointers point at one.
+ *   Results    Outputs come last and are written on success only; a handle or hold is set to NULL when
+ *              there is none. Every refusal leaves its words in qz_last_error(), for this thread.
+ *   Status     >= 0 is fine; < 0 is a refusal, and nothing changed unless the function says so.
+ *   Times      int64_t milliseconds on the monotonic clock: >= 0, or QZ_INFINITE; for frees also
+ *              QZ_DEFAULT_TIMEOUT (5000). Any other negative number is QZ_ERR_INVALID_ARGUMENT. A wait is
+ *              never cut short; signals do not end it.
+ *   Threads    Every function may be called from any thread, also while the thread ends. Enter, leave
+ *              and free neither lock nor allocate after a thread's first call (with at most eight
+ *              operations at once in that thread). A signal handler may enter and leave, if its thread
+ *              has called something in here before, and if on_destroy may run in it: it does when that
+ *              leave is the last one out of a handle that was freed meanwhile.
+ *   Callbacks  They run on the thread named with them, without any lock of ours, and may call anything in
+ *              here. A C++ exception or a longjmp out of a callback is undefined behaviour.
+ *   Fork       In a forked child every handle of the parent answers QZ_ERR_FORKED at once; new kinds and
+ *              handles work.
+ *   Exit       A process may end with handles open. The library cannot be unloaded.
+ *   Allocation QZ_ERR_NO_MEMORY instead of an abort, everywhere.
+ */
+
+#ifndef QUIESCENT_H
+#define QUIESCENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Any typed handle (a qz_kind, too) as a qz_handle.
+#define QZ_HANDLE(p) ((qz_handle *)(p))
+
+/// Wait without end.
+#define QZ_INFINITE (-1)
+
+/// For frees: 5000 ms.
+#define QZ_DEFAULT_TIMEOUT (-2)
+
+/// The version of this header; qz_version() and qz_abi_version() tell the library's.
+#define QZ_VERSION "0.1.0"
+#define QZ_VERSION_MAJOR 0
+#define QZ_VERSION_MINOR 1
+#define QZ_VERSION_PATCH 0
+#define QZ_ABI_VERSION 1
+
+/// What a function answers. The numbers are part of the binary interface and never used again for
+/// something else; be prepared for new ones.
+typedef enum qz_status {
+  /// Done. Of a free: this call freed it, the object is destroyed.
+  QZ_OK = 0,
+  /// Closed, but somebody is still inside: the last one out destroys the object.
+  QZ_FREE_PENDING = 1,
+  /// Another call freed it: the object is destroyed.
+  QZ_ALREADY_FREED = 2,
+  /// A NULL was given where a value is needed.
+  QZ_ERR_NULL = -1,
+  /// Not a handle of this library: garbage, an address, or another copy's handle.
+  QZ_ERR_BAD_HANDLE = -2,
+  /// A live handle, but of another kind.
+  QZ_ERR_WRONG_KIND = -3,
+  /// The handle is being freed, or has been.
+  QZ_ERR_FREED = -4,
+  /// The deadline passed.
+  QZ_ERR_TIMEOUT = -5,
+  /// Somebody is inside, or in the way.
+  QZ_ERR_BUSY = -6,
+  /// The cancel token was cancelled.
+  QZ_ERR_CANCELLED = -7,
+  /// The caller waits for itself.
+  QZ_ERR_DEADLOCK = -8,
+  /// A number, size or text outside of what the function takes.
+  QZ_ERR_INVALID_ARGUMENT = -9,
+  /// A count is at its end.
+  QZ_ERR_LIMIT = -10,
+  /// An allocation failed.
+  QZ_ERR_NO_MEMORY = -11,
+  /// The operating system refused: see qz_last_os_error().
+  QZ_ERR_IO = -12,
+  /// A panic inside the library was contained. Please report it.
+  QZ_ERR_PANIC = -13,
+  /// A handle of the parent process, in a forked child.
+  QZ_ERR_FORKED = -14,
+  /// A panic left what a lock protects half-changed.
+  QZ_ERR_POISONED = -15,
+  /// A leave without an enter on this thread, or a release without an acquire.
+  QZ_ERR_NOT_INSIDE = -16,
+} qz_status;
+
+/// How far a handle's life has come.
+typedef enum qz_state {
+  /// Operations may begin.
+  QZ_STATE_OPEN = 0,
+  /// A free waits for those inside.
+  QZ_STATE_CLOSING = 1,
+  /// A free gave up waiting: the last one out destroys the object.
+  QZ_STATE_PENDING = 2,
+  /// Nobody is inside: the object is being destroyed.
+  QZ_STATE_DESTROYING = 3,
+} qz_state;
+
+/// A handle of whatever kind: a token, never an address.
+typedef struct qz_handle qz_handle;
+
+/// Something taken and not yet given back: a token, to be released exactly once.
+typedef struct qz_hold qz_hold;
+
+/// A kind of handle: its callbacks and its name. A token, and itself a handle: QZ_HANDLE(kind).
+typedef struct qz_kind qz_kind;
+
+/// The callbacks of a kind. Set `struct_size` to `sizeof(qz_kind_ops)`, so that this may grow; zero what
+/// you do not use.
+typedef struct qz_kind_ops {
+  /// sizeof(qz_kind_ops).
+  size_t struct_size;
+  /// Wakes what blocks inside operations on `object`, because it is being freed; may be NULL.
+  ///
+  /// Called on the thread that frees, if somebody is inside, at once and then again with growing
+  /// pauses (1 to 64 ms) until they have left: an operation may have entered just before and begin
+  /// to block just after. So it must be idempotent. Never called during or after on_destroy.
+  void (*on_close)(void *object, void *ctx);
+  /// Destroys `object`; may be NULL. Called exactly once for each handle, after the last leave, on the
+  /// thread of whichever free, leave or release comes last.
+  void (*on_destroy)(void *object, void *ctx);
+  /// Passed to both.
+  void *ctx;
+} qz_kind_ops;
+
+/// What a handle is and does.
+typedef struct qz_handle_info {
+  /// How far its life has come.
+  qz_state state;
+  /// Operations and holds in flight. (A free that is running `on_close` counts itself, too.)
+  uint32_t in_flight;
+  /// Holds among them.
+  uint32_t holds;
+  /// Zero.
+  uint32_t reserved;
+  /// Milliseconds since it was opened.
+  uint64_t age_ms;
+  /// The kind's name.
+  char kind[32];
+  /// The handle's label, or "".
+  char label[32];
+} qz_handle_info;
+
+/// One operation or hold in flight.
+typedef struct qz_occupant {
+  /// The thread that began it, as the operating system numbers it (on Linux: gettid).
+  uint64_t thread_id;
+  /// Milliseconds it has been in flight; -1: not known (operations take no clock, holds do).
+  int64_t since_ms;
+  /// That thread's name, as of its first call in here.
+  char thread_name[16];
+  /// The operation's name, cut to 39 bytes, or "".
+  char operation[40];
+  /// 1: a hold, which any thread may release. 0: an operation, which its own thread leaves.
+  uint32_t is_hold;
+  /// 1: the thread has ended.
+  uint32_t has_ended;
+} qz_occupant;
+
+/// Guards a struct of yours in place: eight bytes, embedded in it, all zero when the struct is ready.
+///
+/// The memory that holds it must never be given back, not even after a drained free: a late caller may
+/// still look at the guard. Free what the struct owns, and leak the struct itself. (If that memory
+/// matters, use a qz_handle: its shells are used again.) A guard knows no threads: do not free from
+/// inside, and after a fork the child's copy still counts the parent's operations.
+typedef struct qz_guard {
+  /// The library's.
+  uint64_t word;
+} qz_guard;
+
+/// Protects a struct of yours that is shut down and opened again: eight bytes, embedded in it, all zero
+/// when it is open.
+///
+/// Its memory must stay in place while anybody may still call anything on it. It knows no threads: do
+/// not wait while holding references, and after a fork the child's copy still counts the parent's.
+typedef struct qz_rundown {
+  /// The library's.
+  uint64_t word;
+} qz_rundown;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ---- The answer of every function, and its words. ----------------------------------------------------*/
+
+/// The name of `status`: "QZ_ERR_FREED". For a number that this library does not know: "QZ_ERR_UNKNOWN".
+/// Never NULL; static.
+const char *qz_status_name(int32_t status);
+
+/// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside,
+/// in which operation, and for holds how long. Empty when there was none yet. Never NULL; valid until
+/// this thread's next call in here.
+const char *qz_last_error(void);
+
+/// The errno behind this thread's last refusal, or 0.
+int32_t qz_last_os_error(void);
+
+/* ---- Which library this is. --------------------------------------------------------------------------*/
+
+/// The library's version: "1.2.3". Compare it with QZ_VERSION, the header's. Never NULL; static.
+const char *qz_version(void);
+
+/// The number of the library's binary interface, which its soname ends in. A program works with the
+/// library if this equals its QZ_ABI_VERSION.
+uint32_t qz_abi_version(void);
+
+/* ---- Kinds: what the handles of one sort have in common. ---------------------------------------------*/
+
+/// Makes a kind of handle.
+///
+/// `name` appears in reports, cut to 31 bytes. `ops` is copied; NULL: no callbacks. The callbacks and
+/// their `ctx` must stay valid until the kind is destroyed: until qz_kind_close, or a free of
+/// QZ_HANDLE(kind), says so.
+///
+/// QZ_OK: `*out_kind` is the kind. QZ_ERR_NULL (`name` or `out_kind`), QZ_ERR_INVALID_ARGUMENT (`name`
+/// is not UTF-8, or `struct_size` is too small), QZ_ERR_LIMIT (2^24 handles), QZ_ERR_NO_MEMORY:
+/// `*out_kind` is NULL. Does not block. Pairs with qz_kind_close.
+qz_status qz_kind_new(const char *name, const qz_kind_ops *ops, qz_kind **out_kind);
+
+/// Ends a kind together with its handles: no new ones (QZ_ERR_FREED), the existing ones are freed, all
+/// within `timeout_ms`.
+///
+/// QZ_OK: the kind and all of its handles are destroyed; no callback of it can start any more, so the
+/// code behind them may be unloaded. QZ_ALREADY_FREED: the same, by another call. QZ_FREE_PENDING:
+/// `*out_left` handles have somebody inside; they go when those leave, and the kind with the last of
+/// them. Wait with qz_handle_wait_freed(QZ_HANDLE(kind), ...). `out_left` may be NULL.
+///
+/// QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a kind), QZ_ERR_FORKED,
+/// QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NO_MEMORY: nothing was closed. Blocks up to
+/// `timeout_ms` (the callbacks come on top); a caller inside one of the handles does not wait for
+/// itself.
+qz_status qz_kind_close(qz_kind *kind, int64_t timeout_ms, size_t *out_left);
+
+/* ---- The caller's own object behind a handle: open, enter, leave. ------------------------------------*/
+
+/// Puts `object` behind a new handle of `kind`.
+///
+/// QZ_OK: `*out_handle` is the handle; `object` (which may be NULL) belongs to it until `on_destroy`,
+/// and may be used from any thread that enters. When it is refused, `object` is still the caller's and
+/// `*out_handle` is NULL: QZ_ERR_NULL (`kind` or `out_handle`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (of
+/// `kind`), QZ_ERR_FREED (the kind is closed), QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 handles),
+/// QZ_ERR_NO_MEMORY. Does not block. Pairs with qz_handle_free.
+qz_status qz_handle_new(qz_kind *kind, void *object, qz_handle **out_handle);
+
+/// Begins an operation: the object of `h` cannot be destroyed before the matching leave.
+///
+/// `kind` must be the handle's. `operation` names the operation in reports: a string that is never given
+/// back (a literal), or NULL.
+///
+/// QZ_OK: `*out_object` is the object, to be used until this thread calls qz_handle_leave(h). Enters may
+/// nest, also on the same handle, and leave in any order. Refused, with nothing to leave: QZ_ERR_NULL,
+/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_LIMIT (16,777,214 in
+/// flight), QZ_ERR_NO_MEMORY (at a thread's first call, or with more than eight operations at once).
+/// Never blocks.
+qz_status qz_handle_enter(qz_handle *h,
+                          qz_kind *kind,
+                          const char *operation,
+                          void **out_object);
+
+/// Ends this thread's operation on `h` (one of them, if they are nested).
+///
+/// QZ_OK: if the handle was freed meanwhile and this was the last one out, `on_destroy` has run, on this
+/// thread. QZ_ERR_NOT_INSIDE: this thread has no operation in flight on `h`. QZ_ERR_NULL,
+/// QZ_ERR_BAD_HANDLE, QZ_ERR_FREED (freed, so nobody is inside), QZ_ERR_FORKED. Does not block, but for
+/// `on_destroy`.
+qz_status qz_handle_leave(qz_handle *h);
+
+/// Whether an operation should come to an end: true unless `h` is a handle that is open. For loops
+/// inside long operations. Never blocks.
+bool qz_handle_is_closing(qz_handle *h);
+
+/* ---- The end of a handle, whatever its kind. ---------------------------------------------------------*/
+
+/// Frees `h`: closes it, wakes what blocks (`on_close`), waits up to `timeout_ms` for those inside,
+/// destroys the object (`on_destroy`).
+///
+/// QZ_OK: this call did; or `h` is NULL. QZ_ALREADY_FREED: another call did. After either, the object is
+/// destroyed. QZ_FREE_PENDING: closed, but somebody is still inside at the deadline (qz_last_error() and
+/// qz_handle_occupants() say who): the last one out destroys the object. At once with `timeout_ms` 0,
+/// and also if the caller is inside itself or its own holds are all that is in flight.
+///
+/// From any thread, however often, at the same time: one call wins, the others wait for it up to their
+/// own `timeout_ms`. QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold: release it), QZ_ERR_FORKED,
+/// QZ_ERR_INVALID_ARGUMENT (`timeout_ms`): nothing was closed.
+qz_status qz_handle_free(qz_handle *h, int64_t timeout_ms);
+
+/// Frees `h` if nobody is inside; does not block, but for `on_destroy`.
+///
+/// QZ_OK, QZ_ALREADY_FREED as qz_handle_free. QZ_ERR_BUSY: somebody is inside; the handle stays open,
+/// and nobody is refused on account of this call. QZ_FREE_PENDING: another call has closed it, and it is
+/// not destroyed yet. Others as qz_handle_free.
+qz_status qz_handle_try_free(qz_handle *h);
+
+/// Frees `n` handles: closes all of them first, then waits for all up to one common deadline.
+///
+/// `out_status`, if not NULL, gets `n` statuses, each as of qz_handle_free. Answers QZ_OK when all are
+/// destroyed; else QZ_FREE_PENDING when some are pending; else the refusal of one that was refused (the
+/// others are freed all the same). QZ_ERR_NULL (`handles`, with `n` > 0), QZ_ERR_INVALID_ARGUMENT
+/// (`timeout_ms`), QZ_ERR_NO_MEMORY: nothing was closed, and `out_status` is as it was.
+qz_status qz_handle_free_many(qz_handle *const *handles,
+                              size_t n,
+                              int64_t timeout_ms,
+                              qz_status *out_status);
+
+/// Waits until the object of `h` is destroyed, by whomever; does not free it. Any number of threads may
+/// wait, any number of times.
+///
+/// QZ_OK: destroyed. QZ_ERR_TIMEOUT: not by then. QZ_ERR_DEADLOCK: the caller itself keeps it alive,
+/// being inside or with holds that are all that is in flight. QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+/// QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED, QZ_ERR_INVALID_ARGUMENT.
+qz_status qz_handle_wait_freed(qz_handle *h, int64_t timeout_ms);
+
+/// Has `fn(ctx)` called once, right after the object of `h` is destroyed, on the thread that destroyed
+/// it.
+///
+/// QZ_OK: it will be called. QZ_ALREADY_FREED: the object was destroyed before, and it has been called,
+/// on this thread. Any number may be registered; they run in the order of registration. QZ_ERR_NULL (`h`
+/// or `fn`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED, QZ_ERR_NO_MEMORY: it is never
+/// called. Does not block, but for `fn`.
+qz_status qz_handle_on_freed(qz_handle *h, void (*fn)(void *ctx), void *ctx);
+
+/// Frees every handle of this process, of every kind, within `timeout_ms`; kinds stay usable. For tests
+/// and orderly exits.
+///
+/// QZ_OK: none is left. QZ_FREE_PENDING: `*out_left` are (somebody is inside, or they were opened
+/// meanwhile). `out_left` may be NULL. QZ_ERR_INVALID_ARGUMENT, QZ_ERR_NO_MEMORY: nothing was freed.
+qz_status qz_quiesce_all(int64_t timeout_ms, size_t *out_left);
+
+/* ---- Holds: in flight until released, on any thread. -------------------------------------------------*/
+
+/// As qz_handle_enter, for what outlives a call or ends on another thread: the object cannot be
+/// destroyed before qz_hold_release.
+///
+/// QZ_OK: `*out_object` is the object, `*out_hold` the obligation. Refused, with `*out_hold` NULL: as
+/// qz_handle_enter; QZ_ERR_LIMIT and QZ_ERR_NO_MEMORY also for the hold's own token. Never blocks.
+qz_status qz_handle_hold(qz_handle *h,
+                         qz_kind *kind,
+                         const char *operation,
+                         void **out_object,
+                         qz_hold **out_hold);
+
+/// Gives a hold back, on any thread.
+///
+/// QZ_OK: this call did (or `hold` is NULL); if its handle was freed meanwhile and this was the last one
+/// out, `on_destroy` has run, on this thread. QZ_ALREADY_FREED: another call did, or is about to.
+/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED. Does not block, but for
+/// `on_destroy`.
+qz_status qz_hold_release(qz_hold *hold);
+
+/* ---- What a handle is, and who is inside. ------------------------------------------------------------*/
+
+/// Gives the handle a name for people, cut to 31 bytes.
+///
+/// QZ_OK. QZ_ERR_NULL (`h` or `label`), QZ_ERR_INVALID_ARGUMENT (not UTF-8), QZ_ERR_BAD_HANDLE,
+/// QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED, QZ_ERR_FORKED. Two at the same time may mix their texts.
+/// Never blocks.
+qz_status qz_handle_set_label(qz_handle *h, const char *label);
+
+/// Writes what `h` is and does, as of some moment during the call. `size` is sizeof(qz_handle_info).
+///
+/// QZ_OK: the first `size` bytes of `*out_info`, as far as this library knows them, are written; the
+/// rest is zeroed. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in the first version),
+/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED (destroyed), QZ_ERR_FORKED. Never blocks.
+qz_status qz_handle_get_info(qz_handle *h, qz_handle_info *out_info, size_t size);
+
+/// Lists who is inside `h`, as of some moment during the call.
+///
+/// `size` is sizeof(qz_occupant), `cap` how many fit in `out` (which may be NULL if `cap` is 0). QZ_OK:
+/// `*out_len` are inside; the first `cap` of them are written. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT
+/// (`size`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED (destroyed: nobody is inside),
+/// QZ_ERR_FORKED. Never blocks.
+qz_status qz_handle_occupants(qz_handle *h,
+                              qz_occupant *out,
+                              size_t size,
+                              size_t cap,
+                              size_t *out_len);
+
+/* ---- The guard, embedded in the caller's own leaked memory. ------------------------------------------*/
+
+/// Begins an operation on the struct that `g` guards.
+///
+/// QZ_OK: leave with qz_guard_leave, on any thread. QZ_ERR_FREED: a free has begun. QZ_ERR_LIMIT:
+/// 16,777,214 are inside. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+qz_status qz_guard_try_enter(qz_guard *g);
+
+/// Ends an operation. QZ_OK; QZ_ERR_NOT_INSIDE: nobody is inside, so nothing was changed. QZ_ERR_NULL,
+/// QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+qz_status qz_guard_leave(qz_guard *g);
+
+/// Closes the guard; the first caller waits up to `timeout_ms` for those inside.
+///
+/// QZ_OK, to one caller in the guard's life: all have left; free what the struct owns. QZ_ALREADY_FREED:
+/// another call closed it before (and may still be waiting). QZ_ERR_TIMEOUT: this call closed it, for
+/// ever, but somebody is still inside; qz_guard_wait_drained hands out the end. QZ_ERR_NULL,
+/// QZ_ERR_INVALID_ARGUMENT: nothing was closed.
+qz_status qz_guard_begin_free(qz_guard *g, int64_t timeout_ms);
+
+/// After a qz_guard_begin_free that timed out: waits up to `timeout_ms` until all have left.
+///
+/// QZ_OK, to one caller in the guard's life: all have left; free what the struct owns. QZ_ALREADY_FREED:
+/// another call was told so. QZ_ERR_TIMEOUT: not yet. QZ_ERR_BUSY: no free has begun. QZ_ERR_NULL,
+/// QZ_ERR_INVALID_ARGUMENT. Any number of threads may wait.
+qz_status qz_guard_wait_drained(qz_guard *g, int64_t timeout_ms);
+
+/* ---- Run-down, embedded in the caller's own memory: what is shut and opened again. -------------------*/
+
+/// Acquires `n` references at once, all or none.
+///
+/// QZ_OK: release them with qz_rundown_release, on any thread. QZ_ERR_BUSY: a run-down is in progress.
+/// QZ_ERR_FREED: it is complete. QZ_ERR_LIMIT: more than 16,777,214 would be out. QZ_ERR_NULL,
+/// QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned). Never blocks.
+qz_status qz_rundown_try_acquire(qz_rundown *r, uint32_t n);
+
+/// Releases `n` references. QZ_OK; QZ_ERR_NOT_INSIDE: fewer are out, so nothing was changed.
+/// QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned). Never blocks.
+qz_status qz_rundown_release(qz_rundown *r, uint32_t n);
+
+/// Begins the run-down, so that nothing can be acquired any more, and waits up to `timeout_ms` until all
+/// is released.
+///
+/// QZ_OK: complete. QZ_ERR_TIMEOUT: still in progress; one may wait again. QZ_ERR_NULL,
+/// QZ_ERR_INVALID_ARGUMENT: nothing was begun. Any number of threads may wait.
+qz_status qz_rundown_wait(qz_rundown *r, int64_t timeout_ms);
+
+/// Opens a completed run-down again. Prepare the struct first: others may acquire before this returns.
+///
+/// QZ_OK. QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed. QZ_ERR_NULL,
+/// QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+qz_status qz_rundown_re_init(qz_rundown *r);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* QUIESCENT_H */
