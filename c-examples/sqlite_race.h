@@ -31,6 +31,7 @@ struct connection {
     /* Book-keeping, all of it relaxed: it must not order what Quiescent is there to order. */
     atomic_uint inside;    /* readers and writers that are inside, as they themselves count it */
     atomic_bool met;       /* the close found somebody inside */
+    atomic_bool sat;       /* a closer sat inside on purpose: no measure of a drain */
     atomic_uint destroyed; /* times on_destroy ran */
     atomic_uint issued;    /* frees of this handle, by as many threads */
     atomic_uint ok, pending; /* their answers; the rest is "already freed" */
@@ -51,8 +52,9 @@ struct tally {
     counter admitted, interrupted, refused[32]; /* refused: by the negated status */
     counter frees_ok, frees_already, frees_pending, frees_busy;
     counter pending_deadline, pending_at_once, pending_inside, pending_try; /* frees_pending, by the reason */
-    counter freed_late;                                     /* pending frees that wait_freed saw completed */
-    counter self_frees, stale_uses, on_close_calls, handles_freed;
+    counter freed_late; /* pending frees that wait_freed saw completed */
+    counter sat_out; /* deadlines that passed under an operation longer than the slack */
+    counter self_frees, stale_uses, handles_freed;
     atomic_llong worst_overrun_us;
     /* What a correct run leaves at zero. */
     counter dead_objects, wrong_objects, close_failures, not_destroyed, late_frees, sql_errors, unexpected;

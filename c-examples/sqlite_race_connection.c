@@ -87,7 +87,6 @@ void connection_on_close(void *object, void *ctx)
 {
     struct connection *connection = object;
     (void)ctx;
-    count(&race.tally.on_close_calls);
     connection_check_alive(connection);
     long long never = 0;
     if (atomic_compare_exchange_strong_explicit(&connection->closed_us, &never, now_us(), memory_order_relaxed,

@@ -78,7 +78,7 @@ static struct survey survey_records(void)
         survey.winners_wrong += ok > 1 || (ok == 0 && atomic_load(&record->pending) == 0);
         if (atomic_load(&record->met)) {
             survey.met++;
-            if (survey.drain_us != NULL) {
+            if (survey.drain_us != NULL && !atomic_load(&record->sat)) {
                 survey.drain_us[survey.drains++] = atomic_load(&record->drain_us);
             }
         }
@@ -242,6 +242,8 @@ unsigned verify(void)
         {"self-frees-pending", "of them left to the last one out", (double)counted(&t->pending_inside), IS,
          (double)counted(&t->self_frees)},
         {"deadlines", "frees later than deadline and slack", (double)counted(&t->late_frees), IS, 0},
+        {"sat-out", "deadlines kept under an operation that outlasts the slack", (double)counted(&t->sat_out), AT_LEAST,
+         1},
         {"blamed", "operations named by frees that gave up", (double)race.blames[0].times, AT_LEAST, 1},
         {"kind-closed", "handles left when the kind was closed", (double)race.left_by_kind, IS, 0},
         {"live-handles", "handles live at the end", (double)race.left_at_end, IS, 0},

@@ -3,6 +3,11 @@
  * handle_deadlines.c, handle_many.c. */
 #include "visitor.h"
 
+static void never_called(void *ctx) {
+    (void)ctx;
+    give_up(__FILE__, __LINE__, "a refused on_freed was called");
+}
+
 static void new_refuses_without_taking_the_object(void) {
     qz_kind *kind = new_kind("new");
     qz_kind *ended = new_kind("ended");
@@ -141,7 +146,7 @@ static void null_and_bad_handles(void) {
     EXPECT(qz_handle_set_label(NULL, "label"), QZ_ERR_NULL);
     EXPECT(qz_handle_get_info(NULL, &info, sizeof info), QZ_ERR_NULL);
     EXPECT(qz_handle_occupants(NULL, &occupant, sizeof occupant, 1, &count), QZ_ERR_NULL);
-    EXPECT(qz_handle_on_freed(NULL, (void (*)(void *))abort, NULL), QZ_ERR_NULL);
+    EXPECT(qz_handle_on_freed(NULL, never_called, NULL), QZ_ERR_NULL);
     CHECK(qz_handle_is_closing(NULL));
 
     EXPECT(qz_handle_free(bad, 0), QZ_ERR_BAD_HANDLE);
@@ -150,7 +155,7 @@ static void null_and_bad_handles(void) {
     EXPECT(qz_handle_set_label(bad, "label"), QZ_ERR_BAD_HANDLE);
     EXPECT(qz_handle_get_info(bad, &info, sizeof info), QZ_ERR_BAD_HANDLE);
     EXPECT(qz_handle_occupants(bad, &occupant, sizeof occupant, 1, &count), QZ_ERR_BAD_HANDLE);
-    EXPECT(qz_handle_on_freed(bad, (void (*)(void *))abort, NULL), QZ_ERR_BAD_HANDLE);
+    EXPECT(qz_handle_on_freed(bad, never_called, NULL), QZ_ERR_BAD_HANDLE);
     CHECK(qz_handle_is_closing(bad) && count == 77);
 }
 
@@ -193,6 +198,9 @@ static void is_closing_from_the_instant_a_free_begins(void) {
 }
 
 static void kinds_and_holds_are_handles_too(void) {
+    qz_handle_info info;
+    qz_occupant occupant;
+    size_t count = 77;
     qz_kind *kind = new_kind("tokens");
     thing t;
     qz_handle *handle = new_handle(kind, &t);
@@ -201,6 +209,13 @@ static void kinds_and_holds_are_handles_too(void) {
     EXPECT(qz_handle_free(QZ_HANDLE(taken), 0), QZ_ERR_WRONG_KIND); /* a hold is released, not freed */
     EXPECT(qz_handle_try_free(QZ_HANDLE(taken)), QZ_ERR_WRONG_KIND);
     EXPECT(qz_handle_enter(QZ_HANDLE(taken), kind, "read", &object), QZ_ERR_WRONG_KIND);
+    EXPECT(qz_handle_leave(QZ_HANDLE(taken)), QZ_ERR_NOT_INSIDE); /* a hold is never entered */
+    EXPECT(qz_handle_wait_freed(QZ_HANDLE(taken), 0), QZ_ERR_WRONG_KIND);
+    EXPECT(qz_handle_on_freed(QZ_HANDLE(taken), never_called, NULL), QZ_ERR_WRONG_KIND);
+    EXPECT(qz_handle_set_label(QZ_HANDLE(taken), "label"), QZ_ERR_WRONG_KIND);
+    EXPECT(qz_handle_get_info(QZ_HANDLE(taken), &info, sizeof info), QZ_ERR_WRONG_KIND);
+    EXPECT(qz_handle_occupants(QZ_HANDLE(taken), &occupant, sizeof occupant, 1, &count), QZ_ERR_WRONG_KIND);
+    CHECK(qz_handle_is_closing(QZ_HANDLE(taken)) && count == 77);
     EXPECT(qz_hold_release(taken), QZ_OK);
     EXPECT(qz_handle_free(handle, 0), QZ_OK);
     EXPECT(qz_handle_free(QZ_HANDLE(kind), 0), QZ_OK); /* a kind is */

@@ -285,6 +285,7 @@ static void *one_life(void *unused) {
     do {                                                                                                          \
         got = (call);                                                                                             \
         CHECK_SAY(got == QZ_OK || got == QZ_ERR_NO_MEMORY, "%s answered %s", #call, qz_status_name((int32_t)got)); \
+        log_status(#call, got);                                                                                   \
     } while (0)
     qz_status got;
     fail_after(allowed);
@@ -326,6 +327,34 @@ static void every_allocation_of_a_life_may_fail(void) {
     printf("    one life after %ld failures\n", allowed - 1);
 }
 
+/* The calls for many handles need memory for all of them: without it nothing is closed, and they can be called again. */
+static void many_handles_at_once(void) {
+    enum { N = 1000 };
+    static thing t[N];
+    static qz_handle *h[N];
+    static qz_status each[N];
+    size_t left = 77;
+    qz_kind *own = new_kind("many");
+    for (int i = 0; i < N; i++) {
+        h[i] = new_handle(own, &t[i]);
+        each[i] = QZ_ERR_PANIC;
+    }
+    fail_after(0);
+    EXPECT(qz_handle_free_many(h, N, 0, each), QZ_ERR_NO_MEMORY);
+    EXPECT(qz_kind_close(own, 0, &left), QZ_ERR_NO_MEMORY);
+    EXPECT(qz_quiesce_all(0, &left), QZ_ERR_NO_MEMORY);
+    succeed_again();
+    CHECK(left == 77 && !qz_handle_is_closing(QZ_HANDLE(own)));
+    for (int i = 0; i < N; i++) {
+        void *object = NULL;
+        CHECK(each[i] == QZ_ERR_PANIC && qz_handle_enter(h[i], own, "still usable", &object) == QZ_OK);
+        CHECK(qz_handle_leave(h[i]) == QZ_OK && destroys(&t[i]) == 0);
+    }
+    EXPECT(qz_handle_free_many(h, N / 2, 0, each), QZ_OK);
+    EXPECT(qz_kind_close(own, 0, &left), QZ_OK);
+    for (int i = 0; i < N; i++) CHECK(destroys(&t[i]) == 1);
+}
+
 int main(void) {
     /* First of all, while the library has nothing yet: the process's very first calls. */
     RUN(every_allocation_of_a_life_may_fail);
@@ -337,6 +366,7 @@ int main(void) {
     RUN(new_kinds_until_there_is_no_memory);
     RUN(new_holds_until_there_is_no_memory);
     RUN(entering_ever_deeper);
+    RUN(many_handles_at_once);
     RUN(first_calls_without_memory);
     size_t left = 77;
     EXPECT(qz_quiesce_all(QZ_DEFAULT_TIMEOUT, &left), QZ_OK);

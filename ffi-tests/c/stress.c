@@ -225,6 +225,9 @@ static void enter_one(record *r, uint64_t *random) {
     }
     use(out, random);
     CHECK(qz_handle_leave(r->handle) == QZ_OK);
+#ifdef USE_AFTER_LEAVE /* the control of scripts/sanitize: a caller's mistake that every sanitizer must report */
+    CHECK(((volatile object *)out)->state[0] != 0);
+#endif
 }
 
 static void *work(void *argument) {

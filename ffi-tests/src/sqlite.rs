@@ -1,6 +1,7 @@
 //! The SQLite that `libsqlite3-sys` bundles, ready to be linked with a C program.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process;
 
@@ -24,27 +25,24 @@ pub fn archive() -> PathBuf {
 /// # Errors
 /// The command and the compiler's messages.
 pub fn object(flags: &[&str]) -> Result<PathBuf, String> {
-    // The crate's version is in the name of its directory, the flags in the name of the file: a new one is compiled
-    // when either changes.
-    let include = include();
-    let version = include
-        .parent()
-        .and_then(|dir| dir.file_name())
-        .map_or_else(String::new, |dir| dir.to_string_lossy().into_owned());
-    let name: String = flags.concat().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    // -O0: the optimiser would take a minute, and whoever asks for this build asks for checks, not for speed.
+    const FIXED: [&str; 6] = ["-O0", "-g1", "-w", "-pthread", "-DSQLITE_THREADSAFE=1", "-DSQLITE_OMIT_LOAD_EXTENSION"];
+    let source = include().join("sqlite3.c");
+    let mut command = compiler(false);
+    command.args(FIXED).args(flags).arg("-c").arg(&source);
+
+    // Named after the whole command, in which the crate's version is part of the source's path.
+    let mut hasher = DefaultHasher::new();
+    format!("{command:?}").hash(&mut hasher);
     let dir = Library::built().workdir.join("sqlite");
-    let path = dir.join(format!("{version}{name}.o"));
+    let path = dir.join(format!("{:016x}.o", hasher.finish()));
     if path.exists() {
         return Ok(path);
     }
     fs::create_dir_all(&dir).map_err(|error| format!("cannot create {}: {error}", dir.display()))?;
-    // -O0: the optimiser would take a minute, and whoever asks for this build asks for checks, not for speed.
     // Renamed into place when complete: another process may be compiling the same.
     let unique = dir.join(format!("{}.o", process::id()));
-    let mut command = compiler(false);
-    command.args(["-w", "-g1", "-O0", "-pthread", "-DSQLITE_THREADSAFE=1", "-DSQLITE_OMIT_LOAD_EXTENSION"]);
-    command.args(flags).arg("-c").arg(include.join("sqlite3.c")).arg("-o").arg(&unique);
-    compile(&mut command)?;
+    compile(command.arg("-o").arg(&unique))?;
     fs::rename(&unique, &path).map_err(|error| format!("cannot create {}: {error}", path.display()))?;
     Ok(path)
 }

@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 fn race(arguments: &[&str]) -> Outcome {
     // A wide slack: other tests run at the same time, on as few as two cores.
     let mut command = Command::new(env!("CARGO_BIN_EXE_race"));
-    command.args(arguments).args(["--slack-ms", "5000"]);
+    command.args(arguments).args(["--slack-ms", "2000"]);
     run(&mut command, LIMIT)
 }
 

@@ -4,8 +4,9 @@
 use crate::handle::free::{self, Life};
 use crate::handle::freed_hooks::{self, FreedHook};
 use crate::handle::kind::{self, AnyKind};
-use crate::handle::record::{Own, Record, Slot};
+use crate::handle::record::{Own, Record};
 use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
+use crate::handle::slots::Slot;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, process};
 use crate::word::State;
@@ -55,8 +56,8 @@ impl Resolved {
         let Some(parts) = Parts::split(token) else {
             return Err(if token == 0 { Error::Null } else { Error::BadHandle });
         };
-        if parts.key != process::key() || parts.key == 0 {
-            let forked = parts.key != 0 && process::is_ancestor(parts.key);
+        if parts.key != process::key() || parts.key == 0 || parts.generation == 0 {
+            let forked = parts.generation != 0 && process::is_ancestor(parts.key);
             return Err(if forked { Error::Forked } else { Error::BadHandle });
         }
         let shell = DIRECTORY.get(parts.index).ok_or(Error::BadHandle)?;
@@ -90,6 +91,14 @@ impl Resolved {
     /// Whether a fork came between the enter and now: then what was entered is the parent's.
     fn is_forked(&self) -> bool {
         Parts::split(self.token).is_none_or(|parts| parts.key != process::key())
+    }
+
+    /// The slot that notes a caller that was just counted in; without one it is counted out again.
+    #[inline]
+    fn noted(&self, slot: Result<&'static Slot, Error>) -> Result<&'static Slot, Error> {
+        slot.inspect_err(|_| {
+            free::leave(self.shell, self);
+        })
     }
 
     /// Uncounts one operation or hold whose slot is `slot`.
@@ -193,7 +202,9 @@ impl AnyHandle {
     /// `operation` is null or a C string that is never given back.
     #[inline]
     pub unsafe fn enter(self, kind: AnyKind, operation: *const c_char) -> Result<(*mut c_void, RawEntry), Error> {
-        self.admit(kind, operation, false, 0)
+        let (record, resolved) = self.admit(kind)?;
+        let slot = resolved.noted(record.note_operation(self.0, operation))?;
+        Ok((resolved.shell.object(), RawEntry { resolved, slot }))
     }
 
     /// Takes a hold: as an operation in flight, but it may be released on any thread, and the record
@@ -204,37 +215,25 @@ impl AnyHandle {
     ///
     /// # Safety
     /// As [`AnyHandle::enter`].
-    pub(crate) unsafe fn admit_hold(
+    pub(crate) unsafe fn enter_to_hold(
         self,
         kind: AnyKind,
         operation: *const c_char,
     ) -> Result<(*mut c_void, Resolved, &'static Slot), Error> {
-        let (object, entry) = self.admit(kind, operation, true, deadline::now())?;
-        Ok((object, entry.resolved, entry.slot))
+        let (record, resolved) = self.admit(kind)?;
+        let slot = resolved.noted(record.note_hold(self.0, operation, deadline::now()))?;
+        Ok((resolved.shell.object(), resolved, slot))
     }
 
+    /// Counts the caller in.
     #[inline]
-    fn admit(
-        self,
-        kind: AnyKind,
-        operation: *const c_char,
-        is_hold: bool,
-        since: u64,
-    ) -> Result<(*mut c_void, RawEntry), Error> {
+    fn admit(self, kind: AnyKind) -> Result<(&'static Record, Resolved), Error> {
         let resolved = Resolved::find(self.0)?;
         let record = Record::current()?;
         match resolved.shell.admit(resolved.identity(Some(kind.bits()))) {
-            Ok(()) => {}
-            Err(Refusal::WrongKind) => return Err(kind.explain_mismatch()),
-            Err(refusal) => return Err(refusal.into()),
-        }
-        let noted = if is_hold { self.0 & !1 } else { self.0 };
-        match record.note(noted, operation, since) {
-            Ok(slot) => Ok((resolved.shell.object(), RawEntry { resolved, slot })),
-            Err(error) => {
-                free::leave(resolved.shell, &resolved);
-                Err(error)
-            }
+            Ok(()) => Ok((record, resolved)),
+            Err(Refusal::WrongKind) => Err(kind.explain_mismatch()),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
@@ -250,7 +249,7 @@ impl AnyHandle {
     /// used afterwards.
     pub unsafe fn leave(self) -> Result<(), Error> {
         let resolved = Resolved::find(self.0)?;
-        match Record::existing().and_then(|record| record.find(self.0)) {
+        match Record::find_operation(self.0) {
             Some(slot) => {
                 resolved.release(slot);
                 Ok(())
@@ -265,7 +264,7 @@ impl AnyHandle {
     /// Whether a new operation would be refused: `true` unless this is a handle that is open.
     #[must_use]
     pub fn is_closing(self) -> bool {
-        Resolved::find(self.0)
+        Resolved::find_handle(self.0)
             .and_then(|resolved| Ok(resolved.shell.check(resolved.identity(None))?))
             .map_or(true, State::is_closed)
     }

@@ -6,8 +6,8 @@
 
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::kind::{self, AnyKind};
-use crate::handle::record::Slot;
 use crate::handle::shell::{Refusal, Tenant, TryClose};
+use crate::handle::slots::Slot;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, process};
 use crate::{Error, deadline};
@@ -39,7 +39,7 @@ impl RawHold {
         operation: *const c_char,
     ) -> Result<(*mut c_void, RawHold), Error> {
         // SAFETY: the caller's promise.
-        let (object, resolved, slot) = unsafe { handle.admit_hold(kind, operation) }?;
+        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation) }?;
         Ok((object, RawHold { resolved, slot }))
     }
 

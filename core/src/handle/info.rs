@@ -77,7 +77,7 @@ impl AnyHandle {
     pub fn info(self) -> Result<Info, Error> {
         let handle = Resolved::find_handle(self.bits())?;
         let id = handle.identity(None);
-        let holds = record::sightings(handle.token).filter(|sighting| sighting.is_hold).count();
+        let holds = record::sightings(handle.token).filter(|sighting| sighting.since.is_some()).count();
         let label = handle.shell.label.get();
         let opened_at = handle.shell.opened_at();
         let kind = kind_name(handle.shell);
@@ -110,8 +110,8 @@ impl AnyHandle {
                 thread: sighting.record.thread(),
                 thread_name: sighting.record.thread_name(),
                 operation,
-                since: (sighting.since != 0).then(|| Duration::from_nanos(now.saturating_sub(sighting.since))),
-                is_hold: sighting.is_hold,
+                since: sighting.since.map(|since| Duration::from_nanos(now.saturating_sub(since))),
+                is_hold: sighting.since.is_some(),
                 has_ended: sighting.record.has_ended(),
             });
         }

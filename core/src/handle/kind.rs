@@ -8,12 +8,14 @@ use crate::allocate::try_box;
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::free::{self, Begun, Freed, Life, Outlived};
 use crate::handle::label::Label;
+use crate::handle::many::{self, Batch};
 use crate::handle::record::Record;
 use crate::handle::shell::{Refusal, Shell, Tenant, Vacated};
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, many, process};
+use crate::handle::{DIRECTORY, process};
 use crate::shim::{AtomicU64, Ordering};
 use crate::{Deadline, Error, deadline};
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::time::Duration;
 
@@ -119,7 +121,10 @@ impl AnyKind {
     pub fn close(self, timeout: Duration) -> Result<(Freed, usize), Error> {
         let kind = Resolved::find(self.bits())?;
         let deadline = Deadline::after(timeout);
-        let begun = free::begin(kind.shell, kind.identity(Some(KINDS)), KindLife { kind, deadline });
+        // Before anything is closed. Handles that are opened meanwhile may find no room, and are counted as
+        // left.
+        let batch = RefCell::new(Batch::with_room(many::live(Some(self.bits())).count() + SPARE_ROOM)?);
+        let begun = free::begin(kind.shell, kind.identity(Some(KINDS)), KindLife { kind, deadline, batch });
         let freed = match begun {
             Err(Refusal::Stale) => Freed::AlreadyFreed,
             Err(refusal) => return Err(refusal.into()),
@@ -147,12 +152,18 @@ impl AnyKind {
 struct KindLife {
     kind: Resolved,
     deadline: Deadline,
+    batch: RefCell<Batch>,
 }
+
+/// For handles that are being opened while their kind is closed.
+const SPARE_ROOM: usize = 64;
 
 impl KindLife {
     fn free_handles(&self) {
-        // Without memory for the list the handles stay as they are, and the caller is told how many are left.
-        let _ = many::free_live(Some(self.kind.token), self.deadline);
+        // Busy when a callback of one of the handles closes the kind again; then the outer call has them.
+        if let Ok(mut batch) = self.batch.try_borrow_mut() {
+            batch.free_live(Some(self.kind.token), self.deadline);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Freeing many handles with one deadline.
 
 use crate::handle::any::{AnyHandle, Resolved};
-use crate::handle::free::{self, Begun, Outlived};
+use crate::handle::free::{self, Begun, Closing, Outlived};
 use crate::handle::shell::Refusal;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, kind, process};
@@ -18,51 +18,70 @@ pub fn free_many(
     timeout: Duration,
     each: impl FnMut(usize, Result<Freed, Error>),
 ) -> Result<(), Error> {
-    free_all(handles, Deadline::after(timeout), each)
+    Batch::with_room(handles.len())?.free(handles.iter().copied(), Deadline::after(timeout), each);
+    Ok(())
 }
 
-fn free_all(
-    handles: &[AnyHandle],
-    deadline: Deadline,
-    mut each: impl FnMut(usize, Result<Freed, Error>),
-) -> Result<(), Error> {
-    let mut closed = Vec::new();
-    let mut closings = Vec::new();
-    let mut lost = Vec::new();
-    closed.try_reserve_exact(handles.len()).map_err(|_| Error::NoMemory)?;
-    closings.try_reserve_exact(handles.len()).map_err(|_| Error::NoMemory)?;
-    lost.try_reserve_exact(handles.len()).map_err(|_| Error::NoMemory)?;
-    for (position, handle) in handles.iter().enumerate() {
-        let begun = Resolved::find_handle(handle.bits()).and_then(|found| {
-            match free::begin(found.shell, found.identity(None), found) {
-                Err(Refusal::Stale) => Ok(Begun::Over(Freed::AlreadyFreed)),
-                begun => Ok(begun?),
+/// The memory that freeing many handles needs, so that it is there before the first is closed.
+pub(crate) struct Batch {
+    closed: Vec<usize>,
+    closings: Vec<Closing<'static, Resolved>>,
+    lost: Vec<(usize, Resolved)>,
+    room: usize,
+}
+
+impl Batch {
+    /// For `room` handles.
+    pub(crate) fn with_room(room: usize) -> Result<Batch, Error> {
+        let mut batch = Batch { closed: Vec::new(), closings: Vec::new(), lost: Vec::new(), room };
+        batch.closed.try_reserve_exact(room).map_err(|_| Error::NoMemory)?;
+        batch.closings.try_reserve_exact(room).map_err(|_| Error::NoMemory)?;
+        batch.lost.try_reserve_exact(room).map_err(|_| Error::NoMemory)?;
+        Ok(batch)
+    }
+
+    /// Frees as many of `handles` as there is room for.
+    pub(crate) fn free(
+        &mut self,
+        handles: impl Iterator<Item = AnyHandle>,
+        deadline: Deadline,
+        mut each: impl FnMut(usize, Result<Freed, Error>),
+    ) {
+        for (position, handle) in handles.take(self.room).enumerate() {
+            let begun = Resolved::find_handle(handle.bits()).and_then(|found| {
+                match free::begin(found.shell, found.identity(None), found) {
+                    Err(Refusal::Stale) => Ok(Begun::Over(Freed::AlreadyFreed)),
+                    begun => Ok(begun?),
+                }
+            });
+            match begun {
+                Ok(Begun::Over(freed)) => each(position, Ok(freed)),
+                Ok(Begun::Closed(closing)) => {
+                    self.closed.push(position);
+                    self.closings.push(closing);
+                }
+                Ok(Begun::Lost(found)) => self.lost.push((position, found)),
+                Err(error) => each(position, Err(error)),
             }
-        });
-        match begun {
-            Ok(Begun::Over(freed)) => each(position, Ok(freed)),
-            Ok(Begun::Closed(closing)) => {
-                closed.push(position);
-                closings.push(closing);
-            }
-            Ok(Begun::Lost(found)) => lost.push((position, found)),
-            Err(error) => each(position, Err(error)),
         }
-    }
-    free::finish(&mut closings, deadline);
-    for (position, closing) in closed.into_iter().zip(&closings) {
-        each(position, Ok(closing.outcome()));
-    }
-    for (position, found) in lost {
-        each(
-            position,
-            Ok(match free::outlive(found.shell, found.generation, deadline, &found) {
+        free::finish(&mut self.closings, deadline);
+        for (position, closing) in self.closed.drain(..).zip(self.closings.drain(..)) {
+            each(position, Ok(closing.outcome()));
+        }
+        for (position, found) in self.lost.drain(..) {
+            let freed = match free::outlive(found.shell, found.generation, deadline, &found) {
                 Outlived::Yes => Freed::AlreadyFreed,
                 Outlived::Late | Outlived::WaitsForItself => Freed::Pending,
-            }),
-        );
+            };
+            each(position, Ok(freed));
+        }
     }
-    Ok(())
+
+    /// Frees the live handles, or those of one kind, as many as there is room for.
+    pub(crate) fn free_live(&mut self, of_kind: Option<u64>, deadline: Deadline) {
+        let handles = live(of_kind).map(|handle| AnyHandle::from_bits(handle.token));
+        self.free(handles, deadline, |_, _| {});
+    }
 }
 
 /// Every handle of this process that is not over, kinds and holds apart: all, or those of one kind.
@@ -81,16 +100,6 @@ pub(crate) fn live(of_kind: Option<u64>) -> impl Iterator<Item = Resolved> {
     })
 }
 
-/// Frees every live handle, or those of one kind.
-pub(crate) fn free_live(of_kind: Option<u64>, deadline: Deadline) -> Result<(), Error> {
-    let mut handles = Vec::new();
-    for handle in live(of_kind) {
-        handles.try_reserve(1).map_err(|_| Error::NoMemory)?;
-        handles.push(AnyHandle::from_bits(handle.token));
-    }
-    free_all(&handles, deadline, |_, _| {})
-}
-
 /// Frees every handle of this process, of every kind, within `timeout`; kinds stay usable. Answers how
 /// many are left (those with somebody inside at the deadline, and those opened meanwhile). For tests and
 /// orderly exits.
@@ -98,6 +107,6 @@ pub(crate) fn free_live(of_kind: Option<u64>, deadline: Deadline) -> Result<(), 
 /// # Errors
 /// [`Error::NoMemory`]: nothing was freed.
 pub fn quiesce_all(timeout: Duration) -> Result<usize, Error> {
-    free_live(None, Deadline::after(timeout))?;
+    Batch::with_room(live(None).count())?.free_live(None, Deadline::after(timeout));
     Ok(live(None).count())
 }

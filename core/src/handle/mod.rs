@@ -49,6 +49,10 @@ mod process;
 #[cfg(not(loom))]
 mod record;
 #[cfg(not(loom))]
+mod slots;
+#[cfg(not(loom))]
+mod thread;
+#[cfg(not(loom))]
 mod typed;
 
 pub use free::Freed;

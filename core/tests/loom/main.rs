@@ -34,8 +34,8 @@ fn explore<O: Ord + Debug + Send + 'static>(
     explore_with(loom::model::Builder::new(), expected, model);
 }
 
-/// [`explore`], for a model of four threads or many steps: with at most three preemptions, which is where
-/// loom's authors and ours found every bug so far, and 10 to 100 times fewer executions.
+/// [`explore`], for a model of four threads or many steps: with at most three preemptions, which is
+/// where loom's authors and ours found every bug so far, and 10 to 100 times fewer executions.
 fn explore_bounded<O: Ord + Debug + Send + 'static>(
     expected: impl IntoIterator<Item = O>,
     model: impl Fn() -> O + Send + Sync + 'static,
@@ -78,6 +78,19 @@ fn with<S: Send + Sync + 'static, O: 'static>(
 ) -> loom::thread::JoinHandle<O> {
     let stage = Arc::clone(stage);
     loom::thread::spawn(move || work(&stage))
+}
+
+/// Where threads of a model line up, so that each may be the first to start.
+///
+/// loom notices that two steps may come in either order by looking at the last step on the same word. A
+/// thread that looks and then changes hides by its own look an earlier look of another thread's; with a
+/// thread that only looks, the order "changed first" may so be missed. Lining up makes every thread
+/// start first once, and orders nothing else.
+fn line_up() {
+    loom::lazy_static! {
+        static ref LINE: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+    }
+    LINE.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
 }
 
 /// The answer of a thread of the model.

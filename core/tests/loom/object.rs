@@ -3,6 +3,7 @@
 use loom::cell::UnsafeCell;
 use quiescent_core::handle::pieces::{Identity, Life, Shell, Tenant, Vacated, run_ended};
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An object with a part for each thread of a model.
@@ -63,7 +64,8 @@ impl Object {
         self.destroyed.load(Ordering::Relaxed) != 0
     }
 
-    /// What whoever was told "destroyed" relies on: the destructor has returned, and what it did is seen.
+    /// What whoever was told "destroyed" relies on: the destructor has returned, and what it did is
+    /// seen.
     pub fn expect_destroyed(&self) {
         assert!(self.is_destroyed(), "told that the object was destroyed before it was");
         // SAFETY: checked by loom.
@@ -89,8 +91,7 @@ impl House {
     /// A house whose first life has begun, of kind red.
     pub fn open() -> House {
         let house = House::new();
-        // The object's address is taken when the house has come to rest: see `move_in`.
-        house.shell.open(Tenant { kind: RED, object: std::ptr::null_mut(), target: 0, key: 1 }, 0);
+        house.move_in(0, RED);
         house
     }
 
@@ -107,7 +108,7 @@ impl House {
 
     /// This house, as the caller sees it.
     pub fn resident(&self) -> Resident<'_> {
-        Resident { house: self, inside: false, on_closes: Cell::new(1) }
+        Resident { house: self, inside: false, calls: Rc::new(Cell::new(1)) }
     }
 
     /// As a caller that is inside itself.
@@ -116,29 +117,32 @@ impl House {
     }
 }
 
-/// The token's view of life `generation`.
+/// The token of life `generation`, which is red.
 pub fn life(generation: u32) -> Identity {
     Identity { generation, kind: Some(RED) }
 }
+
+/// The token of a second life that is blue.
+pub const SECOND: Identity = Identity { generation: 2, kind: Some(BLUE) };
 
 /// One life of a [`House`], as the caller sees it.
 pub struct Resident<'house> {
     pub house: &'house House,
     pub inside: bool,
-    /// How often `on_close` is still to be called.
-    pub on_closes: Cell<u32>,
+    /// How often `on_close` is still wanted.
+    pub calls: Rc<Cell<u32>>,
 }
 
 impl Life for Resident<'_> {
     fn on_close(&self) -> bool {
         self.house.object().on_close();
-        self.on_closes.set(self.on_closes.get() - 1);
-        self.on_closes.get() > 0
+        self.calls.set(self.calls.get().saturating_sub(1));
+        self.calls.get() > 0
     }
     fn waits_for_itself(&self, _in_flight: u32) -> bool {
         self.inside
     }
-    fn has_own_holds(&self) -> bool {
+    fn may_wait_for_itself_later(&self) -> bool {
         false
     }
     fn on_destroy(&self) {

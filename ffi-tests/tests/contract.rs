@@ -1,0 +1,134 @@
+//! The C contract: one program for each type (and more where a type has much to say), and the proof that they provoke
+//! every status that the header promises.
+
+mod parsed_header;
+
+use harness::{Outcome, Program, repository, run};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+macro_rules! contracts {
+    ($($stem:ident)*) => {
+        /// Programs of `ffi-tests/c`.
+        const STEMS: &[&str] = &[$(stringify!($stem)),*];
+        $(
+            #[test]
+            fn $stem() {
+                outcome(stringify!($stem)).expect_success();
+            }
+        )*
+    };
+}
+
+contracts! {
+    status kind hold guard rundown fork no_memory
+    handle handle_tokens handle_free handle_hooks handle_occupants handle_threads handle_deadlines handle_many
+    handle_signals
+}
+
+/// Where a program notes each status that a call answered.
+fn status_log(stem: &str) -> PathBuf {
+    harness::scratch_dir().join(format!("{stem}.statuses"))
+}
+
+/// Runs a program once, however many tests ask.
+fn outcome(stem: &str) -> &'static Outcome {
+    static RAN: [OnceLock<Outcome>; STEMS.len()] = [const { OnceLock::new() }; STEMS.len()];
+    let position = STEMS.iter().position(|listed| *listed == stem).expect("listed above");
+    RAN[position].get_or_init(|| {
+        let program = Program::c(stem).source(format!("ffi-tests/c/{stem}.c")).build();
+        let outcome = run(Command::new(program).env("QZ_STATUS_LOG", status_log(stem)), Duration::from_secs(180));
+        println!("{}", outcome.stdout);
+        outcome
+    })
+}
+
+/// Each status that a program of ours was answered, with the function that did.
+fn answered() -> BTreeSet<(String, String)> {
+    let mut answered = BTreeSet::new();
+    for stem in STEMS {
+        outcome(stem).expect_success();
+        let log = std::fs::read_to_string(status_log(stem)).unwrap_or_default();
+        let pairs = log.lines().filter_map(|line| line.split_once(' '));
+        answered.extend(pairs.map(|(function, status)| (function.to_owned(), status.to_owned())));
+    }
+    answered
+}
+
+/// Named in a contract, and not to be provoked here. (The limits are checked in the core's own tests, with small ones.)
+const EXCUSED: &[(&str, &str, &str)] = &[
+    ("qz_kind_close", "QZ_ERR_FREED", "it says what qz_handle_new answers from then on"),
+    ("qz_handle_try_free", "QZ_ERR_INVALID_ARGUMENT", "as qz_handle_free, but it has no timeout to be wrong"),
+    ("qz_kind_new", "QZ_ERR_LIMIT", "2^24 handles would have to be open"),
+    ("qz_handle_new", "QZ_ERR_LIMIT", "2^24 handles would have to be open"),
+    ("qz_handle_hold", "QZ_ERR_LIMIT", "2^24 handles would have to be open"),
+    ("qz_handle_enter", "QZ_ERR_LIMIT", "a thread looks through its operations at each enter: 2^24 of them take hours"),
+];
+
+#[test]
+fn every_promised_status_is_provoked() {
+    let answered = answered();
+    let functions = parsed_header::functions();
+    let (mut promised, mut missing) = (0, Vec::new());
+    for function in functions.iter().filter(|function| function.returns_status) {
+        for status in parsed_header::promised_statuses(function, &functions) {
+            let excused = EXCUSED.iter().any(|(name, what, _)| *name == function.name && *what == status);
+            let provoked = answered.contains(&(function.name.clone(), status.clone()));
+            assert!(!(excused && provoked), "{} was provoked for {status}: take it off EXCUSED", function.name);
+            if !excused && !provoked {
+                missing.push(format!("{} {status}", function.name));
+            }
+            promised += 1;
+        }
+    }
+    assert!(promised > 130, "only {promised} promises found: the comments' shape has changed");
+    assert!(
+        missing.is_empty(),
+        "promised in the header, provoked by no program of ffi-tests/c:\n  {}",
+        missing.join("\n  ")
+    );
+    println!("{promised} promised statuses, {} of them excused", EXCUSED.len());
+}
+
+/// And the other way: a status that was answered is one that the function's contract names.
+#[test]
+fn every_answered_status_is_promised() {
+    let functions = parsed_header::functions();
+    let mut surprises = BTreeSet::new();
+    for (name, status) in answered() {
+        let function = functions.iter().find(|function| function.name == name);
+        let function = function.unwrap_or_else(|| panic!("a program called {name}, which the header lacks"));
+        if !parsed_header::allowed_statuses(function, &functions).contains(&status) {
+            surprises.insert(format!("{name} {status}"));
+        }
+    }
+    let surprises: Vec<_> = surprises.into_iter().collect();
+    assert!(surprises.is_empty(), "answered, but not named in the header:\n  {}", surprises.join("\n  "));
+}
+
+/// A program that nobody runs checks nothing.
+#[test]
+fn every_program_of_this_directory_is_run_by_a_test() {
+    let tests: String =
+        files("ffi-tests/tests", "rs").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for (directory, extension) in [("ffi-tests/c", "c"), ("ffi-tests/cpp", "cpp"), ("ffi-tests/python", "py")] {
+        for path in files(directory, extension) {
+            let name = path.file_name().unwrap().to_string_lossy();
+            let stem = path.file_stem().unwrap().to_string_lossy();
+            let listed = directory == "ffi-tests/c" && STEMS.iter().any(|listed| *listed == stem);
+            let imported = ["abi.py", "checking.py"].contains(&name.as_ref());
+            let named = tests.contains(&format!("{directory}/{name}"));
+            assert!(listed || imported || named, "{directory}/{name} is run by no test");
+        }
+    }
+}
+
+fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(repository().join(directory)).unwrap_or_else(|error| panic!("{directory}: {error}"));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+}
