@@ -73,14 +73,16 @@ struct Section {
 
 impl Section {
     fn of(source: &str) -> Section {
-        let title = source.lines().next().and_then(|line| line.strip_prefix("//! ")).expect("a file begins with its title");
+        let title =
+            source.lines().next().and_then(|line| line.strip_prefix("//! ")).expect("a file begins with its title");
         let function = source.split_once("extern \"C\" fn ").expect("a file has a function").1;
         let name = function.split_once('(').expect("a function has parameters").0;
         Section { title: title.to_owned(), first_function: name.to_owned() }
     }
 }
 
-/// Gives each section its title, and writes types by their names alone: `qz_status`, not `enum qz_status`.
+/// Gives each section its title, and writes types by their names alone: `qz_status`, not `enum
+/// qz_status`.
 fn arrange(header: &str, sections: &[Section]) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut column = 0;
@@ -90,7 +92,8 @@ fn arrange(header: &str, sections: &[Section]) -> String {
             continue;
         }
         let mut line = line.replace("struct qz_", "qz_").replace("enum qz_", "qz_");
-        if let Some((head, _)) = line.split_once('(').filter(|_| line.starts_with(|first: char| first.is_alphabetic())) {
+        if let Some((head, _)) = line.split_once('(').filter(|_| line.starts_with(|first: char| first.is_alphabetic()))
+        {
             column = head.len() + 1;
             let name = head.rsplit([' ', '*']).next().unwrap_or_default();
             if let Some(section) = sections.iter().find(|section| section.first_function == name) {

@@ -5,11 +5,11 @@
  *
  * In short
  *
- *   static void destroy(void *object, void *ctx) { session_close(object); }
- *   static void wake(void *object, void *ctx) { session_interrupt(object); }
+ *   static void wake(void *object, void *ctx) { (void)ctx; session_interrupt(object); }
+ *   static void destroy(void *object, void *ctx) { (void)ctx; session_close(object); }
  *
+ *   static qz_kind *kind;                       // once
  *   qz_kind_ops ops = { sizeof ops, wake, destroy, NULL };
- *   qz_kind *kind;
  *   qz_kind_new("session", &ops, &kind);
  *
  *   qz_handle *h;                               // give this to whoever asks
@@ -37,26 +37,34 @@
  *
  *   Handles    Any value may be passed where a handle, kind or hold is expected: NULL, garbage, freed,
  *              stale, of another kind, of another copy of this library, of the parent process. It is
- *              refused with a status of its own. (Garbage that is odd and happens to spell out a live
- *              handle cannot be told from it: 1 in 2047 by the key alone, less with few handles open.)
+ *              refused with a status of its own. (A token is told from garbage and from another copy's by
+ *              an 11-bit key, among others: one foreign odd value in 2047 passes that test. It is then
+ *              refused as well, unless it names a live handle.)
  *   Pointers   An out pointer is NULL (refused with QZ_ERR_NULL, unless it says it may be NULL) or
- *              writable. Strings are NUL-terminated UTF-8. qz_guard and qz_rundown pointers point at one.
+ *              writable. Pass the address of a real void * as out_object, not that of a typed pointer
+ *              with a cast. Strings are NUL-terminated UTF-8. qz_guard and qz_rundown pointers point at
+ *              one.
  *   Results    Outputs come last and are written on success only; a handle or hold is set to NULL when
  *              there is none. Every refusal leaves its words in qz_last_error(), for this thread.
  *   Status     >= 0 is fine; < 0 is a refusal, and nothing changed unless the function says so.
- *   Times      int64_t milliseconds on the monotonic clock: >= 0, or QZ_INFINITE; for frees also
- *              QZ_DEFAULT_TIMEOUT (5000). Any other negative number is QZ_ERR_INVALID_ARGUMENT. A wait is
- *              never cut short; signals do not end it.
+ *   Times      int64_t milliseconds on the monotonic clock: >= 0, or QZ_INFINITE; where a function frees,
+ *              and in qz_guard_wait_drained, also QZ_DEFAULT_TIMEOUT (5000). Any other negative number is
+ *              QZ_ERR_INVALID_ARGUMENT. A wait is never cut short; signals do not end it. Timeouts bound
+ *              the wait for others, not the callbacks: on_close and on_destroy come on top.
  *   Threads    Every function may be called from any thread, also while the thread ends. Enter, leave
  *              and free neither lock nor allocate after a thread's first call (with at most eight
  *              operations at once in that thread). A signal handler may enter and leave, if its thread
  *              has called something in here before, and if on_destroy may run in it: it does when that
  *              leave is the last one out of a handle that was freed meanwhile.
  *   Callbacks  They run on the thread named with them, without any lock of ours, and may call anything in
- *              here. A C++ exception or a longjmp out of a callback is undefined behaviour.
- *   Fork       In a forked child every handle of the parent answers QZ_ERR_FORKED at once; new kinds and
- *              handles work.
- *   Exit       A process may end with handles open. The library cannot be unloaded.
+ *              here. on_destroy may run inside any leave, release or free: hold no lock there that it
+ *              takes. A C++ exception, longjmp, pthread_exit or cancellation that leaves a callback is
+ *              undefined behaviour.
+ *   Fork       In a forked child every handle, kind and hold of the parent answers QZ_ERR_FORKED at once,
+ *              and their callbacks never run; new kinds and handles work. qz_guard and qz_rundown are
+ *              copied as they are.
+ *   Exit       A process may end with handles open (their on_destroy does not run). The library cannot be
+ *              unloaded.
  *   Allocation QZ_ERR_NO_MEMORY instead of an abort, everywhere.
  */
 
@@ -88,9 +96,10 @@
 typedef enum qz_status {
   /// Done. Of a free: this call freed it, the object is destroyed.
   QZ_OK = 0,
-  /// Closed, but somebody is still inside: the last one out destroys the object.
+  /// Closed, but somebody is still inside, or it is being destroyed at this moment: the last one out
+  /// destroys the object.
   QZ_FREE_PENDING = 1,
-  /// Another call freed it: the object is destroyed.
+  /// Another call freed it, or began to: the object is destroyed.
   QZ_ALREADY_FREED = 2,
   /// A NULL was given where a value is needed.
   QZ_ERR_NULL = -1,
@@ -155,8 +164,10 @@ typedef struct qz_kind_ops {
   /// Wakes what blocks inside operations on `object`, because it is being freed; may be NULL.
   ///
   /// Called on the thread that frees, if somebody is inside, at once and then again with growing
-  /// pauses (1 to 64 ms) until they have left: an operation may have entered just before and begin
-  /// to block just after. So it must be idempotent. Never called during or after on_destroy.
+  /// pauses (1 to 64 ms) until they have left or that free's deadline passes; and again by a later
+  /// free. (An operation may have entered just before and begin to block just after.) So it must be
+  /// idempotent. It runs beside the operations, never twice at a time for one object, never during or
+  /// after on_destroy.
   void (*on_close)(void *object, void *ctx);
   /// Destroys `object`; may be NULL. Called exactly once for each handle, after the last leave, on the
   /// thread of whichever free, leave or release comes last.
@@ -199,12 +210,18 @@ typedef struct qz_occupant {
   uint32_t has_ended;
 } qz_occupant;
 
-/// Guards a struct of yours in place: eight bytes, embedded in it, all zero when the struct is ready.
+/// Guards a struct of yours in place: eight bytes, embedded in it. Zero-initialised, it is open.
 ///
 /// The memory that holds it must never be given back, not even after a drained free: a late caller may
-/// still look at the guard. Free what the struct owns, and leak the struct itself. (If that memory
-/// matters, use a qz_handle: its shells are used again.) A guard knows no threads: do not free from
-/// inside, and after a fork the child's copy still counts the parent's operations.
+/// still look at the guard. Leak the struct, and free what it owns:
+///
+/// ```c
+/// struct session { qz_guard guard; struct inner *inner; };      // never free() a session
+/// if (qz_guard_begin_free(&s->guard, QZ_DEFAULT_TIMEOUT) == QZ_OK) inner_free(s->inner);
+/// ```
+///
+/// (If that memory matters, use a qz_handle: its shells are used again.) A guard knows no threads: do
+/// not free from inside, and after a fork the child's copy still counts the parent's operations.
 typedef struct qz_guard {
   /// The library's.
   uint64_t word;
@@ -231,8 +248,9 @@ extern "C" {
 const char *qz_status_name(int32_t status);
 
 /// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside,
-/// in which operation, and for holds how long. Empty when there was none yet. Never NULL; valid until
-/// this thread's next call in here.
+/// in which operation, and for holds how long. Success does not clear it.
+///
+/// Empty when there was none yet. Never NULL; valid until this thread's next call in here.
 const char *qz_last_error(void);
 
 /// The errno behind this thread's last refusal, or 0.
@@ -249,63 +267,70 @@ uint32_t qz_abi_version(void);
 
 /* ---- Kinds: what the handles of one sort have in common. ---------------------------------------------*/
 
-/// Makes a kind of handle.
+/// Makes a kind of handle. Does not block. Pairs with qz_kind_close.
 ///
 /// `name` appears in reports, cut to 31 bytes. `ops` is copied; NULL: no callbacks. The callbacks and
 /// their `ctx` must stay valid until the kind is destroyed: until qz_kind_close, or a free of
 /// QZ_HANDLE(kind), says so.
 ///
-/// QZ_OK: `*out_kind` is the kind. QZ_ERR_NULL (`name` or `out_kind`), QZ_ERR_INVALID_ARGUMENT (`name`
-/// is not UTF-8, or `struct_size` is too small), QZ_ERR_LIMIT (2^24 handles), QZ_ERR_NO_MEMORY:
-/// `*out_kind` is NULL. Does not block. Pairs with qz_kind_close.
+/// - QZ_OK: `*out_kind` is the kind.
+/// - QZ_ERR_NULL (`name` or `out_kind`), QZ_ERR_INVALID_ARGUMENT (`name` is not UTF-8, or `struct_size`
+///   is too small), QZ_ERR_LIMIT (2^24 handles, kinds and holds, counting retired ones),
+///   QZ_ERR_NO_MEMORY: `*out_kind` is NULL.
 qz_status qz_kind_new(const char *name, const qz_kind_ops *ops, qz_kind **out_kind);
 
 /// Ends a kind together with its handles: no new ones (QZ_ERR_FREED), the existing ones are freed, all
 /// within `timeout_ms`.
 ///
-/// QZ_OK: the kind and all of its handles are destroyed; no callback of it can start any more, so the
-/// code behind them may be unloaded. QZ_ALREADY_FREED: the same, by another call. QZ_FREE_PENDING:
-/// `*out_left` handles have somebody inside; they go when those leave, and the kind with the last of
-/// them. Wait with qz_handle_wait_freed(QZ_HANDLE(kind), ...). `out_left` may be NULL.
+/// `*out_left`, unless `out_left` is NULL, becomes the number of handles that were left a moment ago: 0
+/// if the kind is destroyed. A caller inside one of the handles does not wait for itself.
 ///
-/// QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a kind), QZ_ERR_FORKED,
-/// QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NO_MEMORY: nothing was closed. Blocks up to
-/// `timeout_ms` (the callbacks come on top); a caller inside one of the handles does not wait for
-/// itself.
+/// - QZ_OK: the kind and all of its handles are destroyed. No callback of it can start any more, so the
+///   code behind them may be unloaded. (Names of operations must outlive that, too: keep them in the
+///   host, or pass NULL.)
+/// - QZ_ALREADY_FREED: the same, by another call.
+/// - QZ_FREE_PENDING: some handles have somebody inside. They go when those leave, and the kind with the
+///   last of them: wait with qz_handle_wait_freed(QZ_HANDLE(kind), ...), or close again.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a kind), QZ_ERR_FORKED,
+///   QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NO_MEMORY: nothing was closed.
 qz_status qz_kind_close(qz_kind *kind, int64_t timeout_ms, size_t *out_left);
 
 /* ---- The caller's own object behind a handle: open, enter, leave. ------------------------------------*/
 
-/// Puts `object` behind a new handle of `kind`.
+/// Puts `object` behind a new handle of `kind`. Does not block. Pairs with qz_handle_free.
 ///
-/// QZ_OK: `*out_handle` is the handle; `object` (which may be NULL) belongs to it until `on_destroy`,
-/// and may be used from any thread that enters. When it is refused, `object` is still the caller's and
-/// `*out_handle` is NULL: QZ_ERR_NULL (`kind` or `out_handle`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (of
-/// `kind`), QZ_ERR_FREED (the kind is closed), QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 handles),
-/// QZ_ERR_NO_MEMORY. Does not block. Pairs with qz_handle_free.
+/// - QZ_OK: `*out_handle` is the handle. `object` (which may be NULL) belongs to it until `on_destroy`,
+///   and may be used from any thread that enters.
+/// - QZ_ERR_NULL (`kind` or `out_handle`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (of
+///   `kind`), QZ_ERR_FREED (the kind is closed), QZ_ERR_LIMIT (2^24 handles, kinds and holds, counting
+///   retired ones), QZ_ERR_NO_MEMORY: `object` is still the caller's, `*out_handle` is NULL.
 qz_status qz_handle_new(qz_kind *kind, void *object, qz_handle **out_handle);
 
-/// Begins an operation: the object of `h` cannot be destroyed before the matching leave.
+/// Begins an operation: the object of `h` cannot be destroyed before the matching leave. Never blocks.
 ///
 /// `kind` must be the handle's. `operation` names the operation in reports: a string that is never given
-/// back (a literal), or NULL.
+/// back (a literal, not a temporary or a scripting language's buffer), or NULL.
 ///
-/// QZ_OK: `*out_object` is the object, to be used until this thread calls qz_handle_leave(h). Enters may
-/// nest, also on the same handle, and leave in any order. Refused, with nothing to leave: QZ_ERR_NULL,
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_LIMIT (16,777,214 in
-/// flight), QZ_ERR_NO_MEMORY (at a thread's first call, or with more than eight operations at once).
-/// Never blocks.
+/// - QZ_OK: `*out_object` is the object, to be used until this thread calls qz_handle_leave(h). Enters
+///   may nest, also on the same handle, and leave in any order.
+/// - QZ_ERR_FREED: the handle is being freed, or has been.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED: `h` is no handle of `kind`, or
+///   `kind` no kind.
+/// - QZ_ERR_LIMIT: 16,777,214 are in flight. QZ_ERR_NO_MEMORY: at a thread's first call, or with more
+///   than eight operations at once.
+///
+/// After a refusal there is nothing to leave.
 qz_status qz_handle_enter(qz_handle *h,
                           qz_kind *kind,
                           const char *operation,
                           void **out_object);
 
-/// Ends this thread's operation on `h` (one of them, if they are nested).
+/// Ends this thread's latest operation on `h`. Does not block, but for `on_destroy`.
 ///
-/// QZ_OK: if the handle was freed meanwhile and this was the last one out, `on_destroy` has run, on this
-/// thread. QZ_ERR_NOT_INSIDE: this thread has no operation in flight on `h`. QZ_ERR_NULL,
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_FREED (freed, so nobody is inside), QZ_ERR_FORKED. Does not block, but for
-/// `on_destroy`.
+/// - QZ_OK: if the handle was freed meanwhile and this was the last one out, `on_destroy` has run, on
+///   this thread.
+/// - QZ_ERR_NOT_INSIDE: this thread has no operation in flight on `h`.
+/// - QZ_ERR_FREED (freed, so nobody is inside), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_FORKED.
 qz_status qz_handle_leave(qz_handle *h);
 
 /// Whether an operation should come to an end: true unless `h` is a handle that is open. For loops
@@ -315,31 +340,41 @@ bool qz_handle_is_closing(qz_handle *h);
 /* ---- The end of a handle, whatever its kind. ---------------------------------------------------------*/
 
 /// Frees `h`: closes it, wakes what blocks (`on_close`), waits up to `timeout_ms` for those inside,
-/// destroys the object (`on_destroy`).
+/// destroys the object (`on_destroy`). From any thread, however often, at the same time.
 ///
-/// QZ_OK: this call did; or `h` is NULL. QZ_ALREADY_FREED: another call did. After either, the object is
-/// destroyed. QZ_FREE_PENDING: closed, but somebody is still inside at the deadline (qz_last_error() and
-/// qz_handle_occupants() say who): the last one out destroys the object. At once with `timeout_ms` 0,
-/// and also if the caller is inside itself or its own holds are all that is in flight.
+/// - QZ_OK: this call did; or `h` is NULL.
+/// - QZ_ALREADY_FREED: another call did, or began to. After this as after QZ_OK the object is destroyed.
+/// - QZ_FREE_PENDING: closed, but somebody is still inside (qz_last_error() and qz_handle_occupants()
+///   say who), or it is being destroyed at this moment. The last one out destroys the object;
+///   qz_handle_wait_freed waits for that, and a further free wakes what blocks again. At the deadline;
+///   at once with `timeout_ms` 0, and if the caller is inside itself or holds that this thread took are
+///   all that is in flight.
+/// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold: release it), QZ_ERR_FORKED, QZ_ERR_INVALID_ARGUMENT
+///   (`timeout_ms`): nothing was closed.
 ///
-/// From any thread, however often, at the same time: one call wins, the others wait for it up to their
-/// own `timeout_ms`. QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold: release it), QZ_ERR_FORKED,
-/// QZ_ERR_INVALID_ARGUMENT (`timeout_ms`): nothing was closed.
+/// Of a kind: refuses new handles and waits for the open ones, but does not free them; qz_kind_close
+/// does.
 qz_status qz_handle_free(qz_handle *h, int64_t timeout_ms);
 
-/// Frees `h` if nobody is inside; does not block, but for `on_destroy`.
+/// Frees `h` if nobody is inside. Does not block, but for `on_destroy`.
 ///
-/// QZ_OK, QZ_ALREADY_FREED as qz_handle_free. QZ_ERR_BUSY: somebody is inside; the handle stays open,
-/// and nobody is refused on account of this call. QZ_FREE_PENDING: another call has closed it, and it is
-/// not destroyed yet. Others as qz_handle_free.
+/// - QZ_OK, QZ_ALREADY_FREED: as qz_handle_free.
+/// - QZ_ERR_BUSY: somebody is inside. The handle stays open, and nobody is refused on account of this
+///   call.
+/// - QZ_FREE_PENDING: another call has closed it, and it is not destroyed yet.
+/// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED: nothing was closed.
 qz_status qz_handle_try_free(qz_handle *h);
 
 /// Frees `n` handles: closes all of them first, then waits for all up to one common deadline.
 ///
-/// `out_status`, if not NULL, gets `n` statuses, each as of qz_handle_free. Answers QZ_OK when all are
-/// destroyed; else QZ_FREE_PENDING when some are pending; else the refusal of one that was refused (the
-/// others are freed all the same). QZ_ERR_NULL (`handles`, with `n` > 0), QZ_ERR_INVALID_ARGUMENT
-/// (`timeout_ms`), QZ_ERR_NO_MEMORY: nothing was closed, and `out_status` is as it was.
+/// `out_status`, unless NULL, gets `n` statuses, each as of qz_handle_free. A NULL counts as QZ_OK; of a
+/// handle listed twice, one gets QZ_OK and the other QZ_ALREADY_FREED.
+///
+/// - QZ_OK: all are destroyed.
+/// - QZ_FREE_PENDING: some are pending.
+/// - The refusal of one that was refused, if none is pending; the others are freed all the same.
+/// - QZ_ERR_NULL (`handles`, with `n` > 0), QZ_ERR_INVALID_ARGUMENT (`timeout_ms`, or more than can
+///   exist), QZ_ERR_NO_MEMORY: nothing was closed, and `out_status` is as it was.
 qz_status qz_handle_free_many(qz_handle *const *handles,
                               size_t n,
                               int64_t timeout_ms,
@@ -348,70 +383,84 @@ qz_status qz_handle_free_many(qz_handle *const *handles,
 /// Waits until the object of `h` is destroyed, by whomever; does not free it. Any number of threads may
 /// wait, any number of times.
 ///
-/// QZ_OK: destroyed. QZ_ERR_TIMEOUT: not by then. QZ_ERR_DEADLOCK: the caller itself keeps it alive,
-/// being inside or with holds that are all that is in flight. QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
-/// QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED, QZ_ERR_INVALID_ARGUMENT.
+/// - QZ_OK: destroyed.
+/// - QZ_ERR_TIMEOUT: not by then.
+/// - QZ_ERR_DEADLOCK: the caller itself keeps it alive, being inside, or with holds that are all that is
+///   in flight.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED, QZ_ERR_INVALID_ARGUMENT.
 qz_status qz_handle_wait_freed(qz_handle *h, int64_t timeout_ms);
 
 /// Has `fn(ctx)` called once, right after the object of `h` is destroyed, on the thread that destroyed
-/// it.
+/// it. Does not block, but for `fn`.
 ///
-/// QZ_OK: it will be called. QZ_ALREADY_FREED: the object was destroyed before, and it has been called,
-/// on this thread. Any number may be registered; they run in the order of registration. QZ_ERR_NULL (`h`
-/// or `fn`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED, QZ_ERR_NO_MEMORY: it is never
-/// called. Does not block, but for `fn`.
+/// Any number may be registered; they run in the order of registration, before the call that destroyed
+/// the object returns. (A wait, or another thread's free, may return before they have run.)
+///
+/// - QZ_OK: it will be called.
+/// - QZ_ALREADY_FREED: the object was destroyed before, and it has been called, on this thread.
+/// - QZ_ERR_NULL (`h` or `fn`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY: it is never called.
 qz_status qz_handle_on_freed(qz_handle *h, void (*fn)(void *ctx), void *ctx);
 
 /// Frees every handle of this process, of every kind, within `timeout_ms`; kinds stay usable. For tests
 /// and orderly exits.
 ///
-/// QZ_OK: none is left. QZ_FREE_PENDING: `*out_left` are (somebody is inside, or they were opened
-/// meanwhile). `out_left` may be NULL. QZ_ERR_INVALID_ARGUMENT, QZ_ERR_NO_MEMORY: nothing was freed.
+/// `*out_left`, unless `out_left` is NULL, becomes the number of handles that are left.
+///
+/// - QZ_OK: none.
+/// - QZ_FREE_PENDING: some; somebody is inside, or they were opened meanwhile.
+/// - QZ_ERR_INVALID_ARGUMENT, QZ_ERR_NO_MEMORY: nothing was freed.
 qz_status qz_quiesce_all(int64_t timeout_ms, size_t *out_left);
 
 /* ---- Holds: in flight until released, on any thread. -------------------------------------------------*/
 
 /// As qz_handle_enter, for what outlives a call or ends on another thread: the object cannot be
-/// destroyed before qz_hold_release.
+/// destroyed before qz_hold_release. Never blocks.
 ///
-/// QZ_OK: `*out_object` is the object, `*out_hold` the obligation. Refused, with `*out_hold` NULL: as
-/// qz_handle_enter; QZ_ERR_LIMIT and QZ_ERR_NO_MEMORY also for the hold's own token. Never blocks.
+/// - QZ_OK: `*out_object` is the object, `*out_hold` the obligation.
+/// - As qz_handle_enter, and QZ_ERR_LIMIT and QZ_ERR_NO_MEMORY also for the hold's own token: nothing
+///   was taken, `*out_hold` is NULL.
 qz_status qz_handle_hold(qz_handle *h,
                          qz_kind *kind,
                          const char *operation,
                          void **out_object,
                          qz_hold **out_hold);
 
-/// Gives a hold back, on any thread.
+/// Gives a hold back, on any thread. Does not block, but for `on_destroy`.
 ///
-/// QZ_OK: this call did (or `hold` is NULL); if its handle was freed meanwhile and this was the last one
-/// out, `on_destroy` has run, on this thread. QZ_ALREADY_FREED: another call did, or is about to.
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED. Does not block, but for
-/// `on_destroy`.
+/// - QZ_OK: this call did (or `hold` is NULL). If its handle was freed meanwhile and this was the last
+///   one out, `on_destroy` has run, on this thread.
+/// - QZ_ALREADY_FREED: another call did, or is about to.
+/// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED.
 qz_status qz_hold_release(qz_hold *hold);
 
 /* ---- What a handle is, and who is inside. ------------------------------------------------------------*/
 
-/// Gives the handle a name for people, cut to 31 bytes.
-///
-/// QZ_OK. QZ_ERR_NULL (`h` or `label`), QZ_ERR_INVALID_ARGUMENT (not UTF-8), QZ_ERR_BAD_HANDLE,
-/// QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED, QZ_ERR_FORKED. Two at the same time may mix their texts.
+/// Gives the handle a name for people, cut to 31 bytes. Two calls at the same time may mix their texts.
 /// Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL (`h` or `label`), QZ_ERR_INVALID_ARGUMENT (not UTF-8), QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED, QZ_ERR_FORKED.
 qz_status qz_handle_set_label(qz_handle *h, const char *label);
 
 /// Writes what `h` is and does, as of some moment during the call. `size` is sizeof(qz_handle_info).
+/// Never blocks.
 ///
-/// QZ_OK: the first `size` bytes of `*out_info`, as far as this library knows them, are written; the
-/// rest is zeroed. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in the first version),
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED (destroyed), QZ_ERR_FORKED. Never blocks.
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_FREED: destroyed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no multiple of 8),
+///   QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED.
 qz_status qz_handle_get_info(qz_handle *h, qz_handle_info *out_info, size_t size);
 
-/// Lists who is inside `h`, as of some moment during the call.
+/// Lists who is inside `h`, as of some moment during the call. Never blocks.
 ///
-/// `size` is sizeof(qz_occupant), `cap` how many fit in `out` (which may be NULL if `cap` is 0). QZ_OK:
-/// `*out_len` are inside; the first `cap` of them are written. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT
-/// (`size`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED (destroyed: nobody is inside),
-/// QZ_ERR_FORKED. Never blocks.
+/// `size` is sizeof(qz_occupant), `cap` how many of them fit in `out` (which may be NULL if `cap` is 0).
+///
+/// - QZ_OK: `*out_len` are inside; the first `cap` of them are written.
+/// - QZ_ERR_FREED: destroyed, so nobody is inside.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold),
+///   QZ_ERR_FORKED.
 qz_status qz_handle_occupants(qz_handle *h,
                               qz_occupant *out,
                               size_t size,
@@ -420,55 +469,70 @@ qz_status qz_handle_occupants(qz_handle *h,
 
 /* ---- The guard, embedded in the caller's own leaked memory. ------------------------------------------*/
 
-/// Begins an operation on the struct that `g` guards.
+/// Begins an operation on the struct that `g` guards. Never blocks.
 ///
-/// QZ_OK: leave with qz_guard_leave, on any thread. QZ_ERR_FREED: a free has begun. QZ_ERR_LIMIT:
-/// 16,777,214 are inside. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+/// - QZ_OK: leave with qz_guard_leave, on any thread.
+/// - QZ_ERR_FREED: a free has begun.
+/// - QZ_ERR_LIMIT: 16,777,214 are inside. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned).
 qz_status qz_guard_try_enter(qz_guard *g);
 
-/// Ends an operation. QZ_OK; QZ_ERR_NOT_INSIDE: nobody is inside, so nothing was changed. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+/// Ends an operation. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NOT_INSIDE: nobody is inside, so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned).
 qz_status qz_guard_leave(qz_guard *g);
 
 /// Closes the guard; the first caller waits up to `timeout_ms` for those inside.
 ///
-/// QZ_OK, to one caller in the guard's life: all have left; free what the struct owns. QZ_ALREADY_FREED:
-/// another call closed it before (and may still be waiting). QZ_ERR_TIMEOUT: this call closed it, for
-/// ever, but somebody is still inside; qz_guard_wait_drained hands out the end. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT: nothing was closed.
+/// - QZ_OK, to one caller in the guard's life: all have left. Free what the struct owns.
+/// - QZ_ALREADY_FREED: another call closed it before. Unlike qz_handle_free's this does not say that
+///   anything is destroyed yet.
+/// - QZ_ERR_TIMEOUT: this call closed it, for ever, but somebody is still inside; qz_guard_wait_drained
+///   hands out the end.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT: nothing was closed.
 qz_status qz_guard_begin_free(qz_guard *g, int64_t timeout_ms);
 
-/// After a qz_guard_begin_free that timed out: waits up to `timeout_ms` until all have left.
+/// After a qz_guard_begin_free that timed out: waits up to `timeout_ms` until all have left. Any number
+/// of threads may wait.
 ///
-/// QZ_OK, to one caller in the guard's life: all have left; free what the struct owns. QZ_ALREADY_FREED:
-/// another call was told so. QZ_ERR_TIMEOUT: not yet. QZ_ERR_BUSY: no free has begun. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT. Any number of threads may wait.
+/// - QZ_OK, to one caller in the guard's life: all have left. Free what the struct owns.
+/// - QZ_ALREADY_FREED: another call was told so.
+/// - QZ_ERR_TIMEOUT: not yet. QZ_ERR_BUSY: no free has begun.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT.
 qz_status qz_guard_wait_drained(qz_guard *g, int64_t timeout_ms);
 
 /* ---- Run-down, embedded in the caller's own memory: what is shut and opened again. -------------------*/
 
-/// Acquires `n` references at once, all or none.
+/// Acquires `n` references at once, all or none. Never blocks.
 ///
-/// QZ_OK: release them with qz_rundown_release, on any thread. QZ_ERR_BUSY: a run-down is in progress.
-/// QZ_ERR_FREED: it is complete. QZ_ERR_LIMIT: more than 16,777,214 would be out. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned). Never blocks.
+/// - QZ_OK: release them with qz_rundown_release, on any thread.
+/// - QZ_ERR_BUSY: a run-down is in progress. QZ_ERR_FREED: it is complete.
+/// - QZ_ERR_LIMIT: more than 16,777,214 would be out. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or
+///   `r` misaligned).
 qz_status qz_rundown_try_acquire(qz_rundown *r, uint32_t n);
 
-/// Releases `n` references. QZ_OK; QZ_ERR_NOT_INSIDE: fewer are out, so nothing was changed.
-/// QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned). Never blocks.
+/// Releases `n` references. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NOT_INSIDE: fewer are out, so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned).
 qz_status qz_rundown_release(qz_rundown *r, uint32_t n);
 
 /// Begins the run-down, so that nothing can be acquired any more, and waits up to `timeout_ms` until all
-/// is released.
+/// is released. Any number of threads may wait.
 ///
-/// QZ_OK: complete. QZ_ERR_TIMEOUT: still in progress; one may wait again. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT: nothing was begun. Any number of threads may wait.
+/// - QZ_OK: complete.
+/// - QZ_ERR_TIMEOUT: still in progress; one may wait again.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT: nothing was begun.
 qz_status qz_rundown_wait(qz_rundown *r, int64_t timeout_ms);
 
 /// Opens a completed run-down again. Prepare the struct first: others may acquire before this returns.
+/// Never blocks.
 ///
-/// QZ_OK. QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+/// - QZ_OK.
+/// - QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned).
 qz_status qz_rundown_re_init(qz_rundown *r);
 
 #ifdef __cplusplus

@@ -12,13 +12,13 @@ pub struct qz_handle {
     _token: (),
 }
 
-/// Puts `object` behind a new handle of `kind`.
+/// Puts `object` behind a new handle of `kind`. Does not block. Pairs with qz_handle_free.
 ///
-/// QZ_OK: `*out_handle` is the handle; `object` (which may be NULL) belongs to it until `on_destroy`,
-/// and may be used from any thread that enters. When it is refused, `object` is still the caller's and
-/// `*out_handle` is NULL: QZ_ERR_NULL (`kind` or `out_handle`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (of
-/// `kind`), QZ_ERR_FREED (the kind is closed), QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 handles),
-/// QZ_ERR_NO_MEMORY. Does not block. Pairs with qz_handle_free.
+/// - QZ_OK: `*out_handle` is the handle. `object` (which may be NULL) belongs to it until `on_destroy`,
+///   and may be used from any thread that enters.
+/// - QZ_ERR_NULL (`kind` or `out_handle`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (of
+///   `kind`), QZ_ERR_FREED (the kind is closed), QZ_ERR_LIMIT (2^24 handles, kinds and holds, counting
+///   retired ones), QZ_ERR_NO_MEMORY: `object` is still the caller's, `*out_handle` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_new(
     kind: *mut qz_kind,
@@ -29,16 +29,20 @@ pub unsafe extern "C" fn qz_handle_new(
     unsafe { ffi::produce(out_handle, || Ok(AnyHandle::open(ffi::kind(kind), object)?.into_raw())).into() }
 }
 
-/// Begins an operation: the object of `h` cannot be destroyed before the matching leave.
+/// Begins an operation: the object of `h` cannot be destroyed before the matching leave. Never blocks.
 ///
 /// `kind` must be the handle's. `operation` names the operation in reports: a string that is never given
-/// back (a literal), or NULL.
+/// back (a literal, not a temporary or a scripting language's buffer), or NULL.
 ///
-/// QZ_OK: `*out_object` is the object, to be used until this thread calls qz_handle_leave(h). Enters may
-/// nest, also on the same handle, and leave in any order. Refused, with nothing to leave: QZ_ERR_NULL,
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_LIMIT (16,777,214 in
-/// flight), QZ_ERR_NO_MEMORY (at a thread's first call, or with more than eight operations at once).
-/// Never blocks.
+/// - QZ_OK: `*out_object` is the object, to be used until this thread calls qz_handle_leave(h). Enters
+///   may nest, also on the same handle, and leave in any order.
+/// - QZ_ERR_FREED: the handle is being freed, or has been.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED: `h` is no handle of `kind`, or
+///   `kind` no kind.
+/// - QZ_ERR_LIMIT: 16,777,214 are in flight. QZ_ERR_NO_MEMORY: at a thread's first call, or with more
+///   than eight operations at once.
+///
+/// After a refusal there is nothing to leave.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_enter(
     h: *mut qz_handle,
@@ -59,12 +63,12 @@ pub unsafe extern "C" fn qz_handle_enter(
     entered.into()
 }
 
-/// Ends this thread's operation on `h` (one of them, if they are nested).
+/// Ends this thread's latest operation on `h`. Does not block, but for `on_destroy`.
 ///
-/// QZ_OK: if the handle was freed meanwhile and this was the last one out, `on_destroy` has run, on this
-/// thread. QZ_ERR_NOT_INSIDE: this thread has no operation in flight on `h`. QZ_ERR_NULL,
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_FREED (freed, so nobody is inside), QZ_ERR_FORKED. Does not block, but for
-/// `on_destroy`.
+/// - QZ_OK: if the handle was freed meanwhile and this was the last one out, `on_destroy` has run, on
+///   this thread.
+/// - QZ_ERR_NOT_INSIDE: this thread has no operation in flight on `h`.
+/// - QZ_ERR_FREED (freed, so nobody is inside), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_leave(h: *mut qz_handle) -> qz_status {
     // SAFETY: the thread entered with `qz_handle_enter`, which keeps no entry.
@@ -75,5 +79,5 @@ pub unsafe extern "C" fn qz_handle_leave(h: *mut qz_handle) -> qz_status {
 /// inside long operations. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_is_closing(h: *mut qz_handle) -> bool {
-    AnyHandle::from_raw(h).is_closing()
+    AnyHandle::from_raw(h).is_closing(None)
 }

@@ -14,10 +14,11 @@ pub struct qz_hold {
 }
 
 /// As qz_handle_enter, for what outlives a call or ends on another thread: the object cannot be
-/// destroyed before qz_hold_release.
+/// destroyed before qz_hold_release. Never blocks.
 ///
-/// QZ_OK: `*out_object` is the object, `*out_hold` the obligation. Refused, with `*out_hold` NULL: as
-/// qz_handle_enter; QZ_ERR_LIMIT and QZ_ERR_NO_MEMORY also for the hold's own token. Never blocks.
+/// - QZ_OK: `*out_object` is the object, `*out_hold` the obligation.
+/// - As qz_handle_enter, and QZ_ERR_LIMIT and QZ_ERR_NO_MEMORY also for the hold's own token: nothing
+///   was taken, `*out_hold` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_hold(
     h: *mut qz_handle,
@@ -41,12 +42,12 @@ pub unsafe extern "C" fn qz_handle_hold(
     unsafe { ffi::produce(out_hold, take).into() }
 }
 
-/// Gives a hold back, on any thread.
+/// Gives a hold back, on any thread. Does not block, but for `on_destroy`.
 ///
-/// QZ_OK: this call did (or `hold` is NULL); if its handle was freed meanwhile and this was the last one
-/// out, `on_destroy` has run, on this thread. QZ_ALREADY_FREED: another call did, or is about to.
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED. Does not block, but for
-/// `on_destroy`.
+/// - QZ_OK: this call did (or `hold` is NULL). If its handle was freed meanwhile and this was the last
+///   one out, `on_destroy` has run, on this thread.
+/// - QZ_ALREADY_FREED: another call did, or is about to.
+/// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_hold_release(hold: *mut qz_hold) -> qz_status {
     ffi::release(hold).into()

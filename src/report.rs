@@ -60,11 +60,12 @@ pub struct qz_occupant {
     pub has_ended: u32,
 }
 
-/// Gives the handle a name for people, cut to 31 bytes.
-///
-/// QZ_OK. QZ_ERR_NULL (`h` or `label`), QZ_ERR_INVALID_ARGUMENT (not UTF-8), QZ_ERR_BAD_HANDLE,
-/// QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED, QZ_ERR_FORKED. Two at the same time may mix their texts.
+/// Gives the handle a name for people, cut to 31 bytes. Two calls at the same time may mix their texts.
 /// Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL (`h` or `label`), QZ_ERR_INVALID_ARGUMENT (not UTF-8), QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED, QZ_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_set_label(h: *mut qz_handle, label: *const c_char) -> qz_status {
     // SAFETY: `label` is NULL or a C string.
@@ -72,10 +73,12 @@ pub unsafe extern "C" fn qz_handle_set_label(h: *mut qz_handle, label: *const c_
 }
 
 /// Writes what `h` is and does, as of some moment during the call. `size` is sizeof(qz_handle_info).
+/// Never blocks.
 ///
-/// QZ_OK: the first `size` bytes of `*out_info`, as far as this library knows them, are written; the
-/// rest is zeroed. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in the first version),
-/// QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED (destroyed), QZ_ERR_FORKED. Never blocks.
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_FREED: destroyed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no multiple of 8),
+///   QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_get_info(
     h: *mut qz_handle,
@@ -106,12 +109,14 @@ pub unsafe extern "C" fn qz_handle_get_info(
     told.into()
 }
 
-/// Lists who is inside `h`, as of some moment during the call.
+/// Lists who is inside `h`, as of some moment during the call. Never blocks.
 ///
-/// `size` is sizeof(qz_occupant), `cap` how many fit in `out` (which may be NULL if `cap` is 0). QZ_OK:
-/// `*out_len` are inside; the first `cap` of them are written. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT
-/// (`size`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FREED (destroyed: nobody is inside),
-/// QZ_ERR_FORKED. Never blocks.
+/// `size` is sizeof(qz_occupant), `cap` how many of them fit in `out` (which may be NULL if `cap` is 0).
+///
+/// - QZ_OK: `*out_len` are inside; the first `cap` of them are written.
+/// - QZ_ERR_FREED: destroyed, so nobody is inside.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold),
+///   QZ_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_occupants(
     h: *mut qz_handle,

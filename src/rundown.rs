@@ -24,11 +24,12 @@ fn refused(error: RundownError) -> Error {
     }
 }
 
-/// Acquires `n` references at once, all or none.
+/// Acquires `n` references at once, all or none. Never blocks.
 ///
-/// QZ_OK: release them with qz_rundown_release, on any thread. QZ_ERR_BUSY: a run-down is in progress.
-/// QZ_ERR_FREED: it is complete. QZ_ERR_LIMIT: more than 16,777,214 would be out. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned). Never blocks.
+/// - QZ_OK: release them with qz_rundown_release, on any thread.
+/// - QZ_ERR_BUSY: a run-down is in progress. QZ_ERR_FREED: it is complete.
+/// - QZ_ERR_LIMIT: more than 16,777,214 would be out. QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or
+///   `r` misaligned).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rundown_try_acquire(r: *mut qz_rundown, n: u32) -> qz_status {
     let acquired = ffi::call(|| {
@@ -43,8 +44,11 @@ pub unsafe extern "C" fn qz_rundown_try_acquire(r: *mut qz_rundown, n: u32) -> q
     acquired.into()
 }
 
-/// Releases `n` references. QZ_OK; QZ_ERR_NOT_INSIDE: fewer are out, so nothing was changed.
-/// QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned). Never blocks.
+/// Releases `n` references. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NOT_INSIDE: fewer are out, so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rundown_release(r: *mut qz_rundown, n: u32) -> qz_status {
     let released = ffi::call(|| {
@@ -60,10 +64,11 @@ pub unsafe extern "C" fn qz_rundown_release(r: *mut qz_rundown, n: u32) -> qz_st
 }
 
 /// Begins the run-down, so that nothing can be acquired any more, and waits up to `timeout_ms` until all
-/// is released.
+/// is released. Any number of threads may wait.
 ///
-/// QZ_OK: complete. QZ_ERR_TIMEOUT: still in progress; one may wait again. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT: nothing was begun. Any number of threads may wait.
+/// - QZ_OK: complete.
+/// - QZ_ERR_TIMEOUT: still in progress; one may wait again.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT: nothing was begun.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rundown_wait(r: *mut qz_rundown, timeout_ms: i64) -> qz_status {
     let waited = ffi::call(|| {
@@ -75,9 +80,11 @@ pub unsafe extern "C" fn qz_rundown_wait(r: *mut qz_rundown, timeout_ms: i64) ->
 }
 
 /// Opens a completed run-down again. Prepare the struct first: others may acquire before this returns.
+/// Never blocks.
 ///
-/// QZ_OK. QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed. QZ_ERR_NULL,
-/// QZ_ERR_INVALID_ARGUMENT (misaligned). Never blocks.
+/// - QZ_OK.
+/// - QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rundown_re_init(r: *mut qz_rundown) -> qz_status {
     let opened = ffi::call(|| {

@@ -11,9 +11,10 @@ use std::ffi::c_char;
 pub enum qz_status {
     /// Done. Of a free: this call freed it, the object is destroyed.
     QZ_OK = 0,
-    /// Closed, but somebody is still inside: the last one out destroys the object.
+    /// Closed, but somebody is still inside, or it is being destroyed at this moment: the last one out
+    /// destroys the object.
     QZ_FREE_PENDING = 1,
-    /// Another call freed it: the object is destroyed.
+    /// Another call freed it, or began to: the object is destroyed.
     QZ_ALREADY_FREED = 2,
     /// A NULL was given where a value is needed.
     QZ_ERR_NULL = -1,
@@ -87,8 +88,9 @@ pub extern "C" fn qz_status_name(status: i32) -> *const c_char {
 }
 
 /// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside,
-/// in which operation, and for holds how long. Empty when there was none yet. Never NULL; valid until
-/// this thread's next call in here.
+/// in which operation, and for holds how long. Success does not clear it.
+///
+/// Empty when there was none yet. Never NULL; valid until this thread's next call in here.
 #[unsafe(no_mangle)]
 pub extern "C" fn qz_last_error() -> *const c_char {
     ffi::last_error()

@@ -19,22 +19,23 @@
 //! }
 //! #[unsafe(no_mangle)]
 //! pub unsafe extern "C" fn my_counter_add(counter: *mut my_counter, n: u64, out_sum: *mut u64) -> Status {
-//!     ffi::with(counter, c"my_counter_add", |counter: &Counter| {
-//!         let sum = counter.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed) + n;
-//!         // SAFETY: `out_sum` is NULL or writable.
-//!         unsafe { ffi::write(out_sum, sum) }
-//!     })
+//!     // SAFETY: `out_sum` is NULL or writable.
+//!     unsafe {
+//!         ffi::answer(counter, c"my_counter_add", out_sum, |counter: &Counter| {
+//!             Ok(counter.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed) + n)
+//!         })
+//!     }
 //! }
 //! #[unsafe(no_mangle)]
 //! pub extern "C" fn my_counter_free(counter: *mut my_counter, timeout_ms: i64) -> Status {
-//!     ffi::free::<Counter, _>(counter, timeout_ms)
+//!     ffi::free::<Counter>(counter, timeout_ms)
 //! }
 //! ```
 //!
 //! What they take from the caller: a handle may be any value at all. An `out` pointer is NULL or
-//! writable. What they guarantee: no panic leaves; every refusal leaves its words in [`last_error`]; an
-//! `out` pointer to a handle is set to NULL when there is none, every other one is written on success
-//! only.
+//! writable. What they guarantee: no panic leaves; every refusal, and every free that stays pending,
+//! leaves its words in [`last_error`]; an `out` pointer to a handle is set to NULL when there is none,
+//! every other one is written on success only.
 
 use crate::allocate::try_box;
 use crate::error::Error;
@@ -63,7 +64,11 @@ pub fn call<S: Into<Status>>(body: impl FnOnce() -> Result<S, Error>) -> Status 
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(success)) => success.into(),
         Ok(Err(error)) => last_error::refuse(error),
-        Err(_panic) => last_error::refuse(Error::Panic),
+        Err(payload) => {
+            // Leaked: its own destructor may panic.
+            std::mem::forget(payload);
+            last_error::refuse(Error::Panic)
+        }
     }
 }
 
@@ -86,7 +91,8 @@ pub fn free_timeout(timeout_ms: i64) -> Result<Duration, Error> {
     if timeout_ms == DEFAULT_TIMEOUT { Ok(FFI_HANDLE_FREE_DEADLINE) } else { timeout(timeout_ms) }
 }
 
-/// Writes a result.
+/// Writes a result. It can only refuse after the fact: for a body that cannot be undone use [`answer`]
+/// or [`produce`].
 ///
 /// # Errors
 /// [`Error::Null`].
@@ -153,12 +159,33 @@ pub unsafe fn produce<C>(out: *mut *mut C, make: impl FnOnce() -> Result<*mut C,
 }
 
 /// Runs `body` on the value behind `handle`, as an operation in flight.
-pub fn with<T: Handle, C, S: Into<Status>>(
-    handle: *mut C,
+pub fn with<T: Handle, S: Into<Status>>(
+    handle: *mut impl Sized,
     operation: &'static CStr,
     body: impl FnOnce(&T) -> Result<S, Error>,
 ) -> Status {
     call(|| body(&*Token::<T>::from_raw(handle).enter(operation)?))
+}
+
+/// Runs `body` on the value behind `handle`, as an operation in flight, and writes what it answers. A
+/// NULL `out` is refused before `body` runs.
+///
+/// # Safety
+/// `out` is NULL or writable.
+pub unsafe fn answer<T: Handle, V>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    out: *mut V,
+    body: impl FnOnce(&T) -> Result<V, Error>,
+) -> Status {
+    call(|| {
+        if out.is_null() {
+            return Err(Error::Null);
+        }
+        let value = body(&*Token::<T>::from_raw(handle).enter(operation)?)?;
+        // SAFETY: the caller's promise.
+        unsafe { write(out, value) }
+    })
 }
 
 /// Takes a hold on `handle`, to be given back with [`release`]. `*out_hold` is the hold, or NULL when
@@ -166,14 +193,18 @@ pub fn with<T: Handle, C, S: Into<Status>>(
 ///
 /// # Safety
 /// `out_hold` is NULL or writable.
-pub unsafe fn hold<T: Handle, C, H>(handle: *mut C, operation: &'static CStr, out_hold: *mut *mut H) -> Status {
+pub unsafe fn hold<T: Handle>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    out_hold: *mut *mut impl Sized,
+) -> Status {
     let take = || Token::<T>::from_raw(handle).hold(operation).and_then(Hold::into_token);
     // SAFETY: the caller's promise.
     unsafe { produce(out_hold, || Ok(take()?.into_raw())) }
 }
 
 /// Releases a hold; NULL is nothing to release.
-pub fn release<H>(hold: *mut H) -> Status {
+pub fn release(hold: *mut impl Sized) -> Status {
     if hold.is_null() {
         return Status::Ok;
     }
@@ -181,24 +212,25 @@ pub fn release<H>(hold: *mut H) -> Status {
 }
 
 /// The `*_free` of a type: any value, from any thread, however often. NULL is nothing to free.
-pub fn free<T: Handle, C>(handle: *mut C, timeout_ms: i64) -> Status {
+pub fn free<T: Handle>(handle: *mut impl Sized, timeout_ms: i64) -> Status {
     free_any(handle, timeout_ms, |timeout| Token::<T>::from_raw(handle).free(timeout))
 }
 
 /// The free of a handle of whatever kind. A free that stays pending leaves in [`last_error`] who is
 /// inside.
-pub fn free_handle<C>(handle: *mut C, timeout_ms: i64) -> Status {
+pub fn free_handle(handle: *mut impl Sized, timeout_ms: i64) -> Status {
     free_any(handle, timeout_ms, |timeout| AnyHandle::from_raw(handle).free(None, timeout))
 }
 
-fn free_any<C>(handle: *mut C, timeout_ms: i64, free: impl FnOnce(Duration) -> Result<Freed, Error>) -> Status {
-    if handle.is_null() {
-        return Status::Ok;
-    }
+fn free_any(handle: *mut impl Sized, timeout_ms: i64, free: impl FnOnce(Duration) -> Result<Freed, Error>) -> Status {
     call(|| {
-        let freed = free(free_timeout(timeout_ms)?)?;
+        let timeout = free_timeout(timeout_ms)?;
+        if handle.is_null() {
+            return Ok(Freed::Destroyed);
+        }
+        let freed = free(timeout)?;
         if freed == Freed::Pending {
-            last_error::tell_occupants(AnyHandle::from_raw(handle));
+            last_error::tell_pending(AnyHandle::from_raw(handle));
         }
         Ok(freed)
     })
@@ -219,7 +251,7 @@ pub fn free_many(handles: &[AnyHandle], timeout_ms: i64, mut each: impl FnMut(us
         })?;
         match (pending, refused) {
             (Some(pending), _) => {
-                last_error::tell_occupants(pending);
+                last_error::tell_pending(pending);
                 Ok(Status::FreePending)
             }
             (None, None) => Ok(Status::Ok),
@@ -232,12 +264,12 @@ pub fn free_many(handles: &[AnyHandle], timeout_ms: i64, mut each: impl FnMut(us
 ///
 /// # Safety
 /// `out_left` is NULL or writable.
-pub unsafe fn close_kind<C>(kind: *mut C, timeout_ms: i64, out_left: *mut usize) -> Status {
+pub unsafe fn close_kind(kind: *mut impl Sized, timeout_ms: i64, out_left: *mut usize) -> Status {
     call(|| {
         let kind = AnyKind::from_raw(kind);
         let (freed, left) = kind.close(free_timeout(timeout_ms)?)?;
         if let (Freed::Pending, Some(handle)) = (freed, kind.any_live()) {
-            last_error::tell_occupants(handle);
+            last_error::tell_pending(handle);
         }
         // SAFETY: the caller's promise.
         unsafe { write_optional(out_left, left) };
@@ -255,18 +287,77 @@ pub unsafe fn quiesce_all(timeout_ms: i64, out_left: *mut usize) -> Status {
         let left = handle::quiesce_all(free_timeout(timeout_ms)?)?;
         // SAFETY: the caller's promise.
         unsafe { write_optional(out_left, left) };
+        if left > 0 {
+            last_error::tell_left(left);
+        }
         Ok(if left == 0 { Freed::Destroyed } else { Freed::Pending })
     })
 }
 
 /// Frees if nobody is inside. NULL is nothing to free.
-pub fn try_free<T: Handle, C>(handle: *mut C) -> Status {
-    if handle.is_null() { Status::Ok } else { call(|| Token::<T>::from_raw(handle).try_free()) }
+pub fn try_free<T: Handle>(handle: *mut impl Sized) -> Status {
+    try_free_any(handle, || Token::<T>::from_raw(handle).try_free())
+}
+
+/// Frees a handle of whatever kind if nobody is inside. NULL is nothing to free.
+pub fn try_free_handle(handle: *mut impl Sized) -> Status {
+    try_free_any(handle, || AnyHandle::from_raw(handle).try_free(None))
+}
+
+fn try_free_any(handle: *mut impl Sized, free: impl FnOnce() -> Result<Freed, Error>) -> Status {
+    free_any(handle, 0, |_zero| free())
 }
 
 /// Waits until the value behind `handle` is dropped.
-pub fn wait_freed<C>(handle: *mut C, timeout_ms: i64) -> Status {
-    call(|| AnyHandle::from_raw(handle).wait_freed(timeout(timeout_ms)?))
+pub fn wait_freed<T: Handle>(handle: *mut impl Sized, timeout_ms: i64) -> Status {
+    call(|| Token::<T>::from_raw(handle).wait_freed(timeout(timeout_ms)?))
+}
+
+/// Waits until the object of a handle of whatever kind is destroyed.
+pub fn wait_handle_freed(handle: *mut impl Sized, timeout_ms: i64) -> Status {
+    call(|| AnyHandle::from_raw(handle).wait_freed(None, timeout(timeout_ms)?))
+}
+
+/// Has `run(ctx)` called once, right after the value behind `handle` is dropped: [`Status::Ok`]; or, if
+/// that was before, at once: [`Status::AlreadyFreed`].
+///
+/// # Safety
+/// `run` is NULL or may be called once with `ctx`, on any thread, and does not unwind.
+pub unsafe fn on_freed<T: Handle>(
+    handle: *mut impl Sized,
+    run: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
+    ctx: *mut c_void,
+) -> Status {
+    // SAFETY: the caller's promise.
+    call(|| registered(Token::<T>::from_raw(handle).on_freed(unsafe { callback(run, ctx) }?)?))
+}
+
+/// [`on_freed`] of a handle of whatever kind.
+///
+/// # Safety
+/// As [`on_freed`].
+pub unsafe fn on_handle_freed(
+    handle: *mut impl Sized,
+    run: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
+    ctx: *mut c_void,
+) -> Status {
+    // SAFETY: the caller's promise.
+    call(|| registered(AnyHandle::from_raw(handle).on_freed(None, unsafe { callback(run, ctx) }?)?))
+}
+
+/// To a caller who registers a callback, "not freed yet" is plain success.
+#[allow(clippy::unnecessary_wraps, reason = "the body of a call")]
+fn registered(freed: Freed) -> Result<Status, Error> {
+    Ok(if freed == Freed::AlreadyFreed { Status::AlreadyFreed } else { Status::Ok })
+}
+
+/// `value` in leaked memory, for authors who hand out addresses and guard them in place
+/// ([`HandleGuard`]).
+///
+/// # Errors
+/// [`Error::NoMemory`]; then `value` is dropped.
+pub fn leak<V>(value: V) -> Result<&'static mut V, Error> {
+    try_box(value).map(Box::leak).ok_or(Error::NoMemory)
 }
 
 /// The handles that a C caller lists.
@@ -276,7 +367,7 @@ pub fn wait_freed<C>(handle: *mut C, timeout_ms: i64) -> Status {
 ///
 /// # Safety
 /// `handles` is NULL or `n` readable pointers that nobody changes during `'a`.
-pub unsafe fn list<'a, C>(handles: *const *mut C, n: usize) -> Result<&'a [AnyHandle], Error> {
+pub unsafe fn list<'a>(handles: *const *mut impl Sized, n: usize) -> Result<&'a [AnyHandle], Error> {
     if n == 0 {
         Ok(&[])
     } else if handles.is_null() {
@@ -316,7 +407,7 @@ pub unsafe fn callback(
 
 /// The kind that a C caller names.
 #[must_use]
-pub fn kind<C>(kind: *mut C) -> AnyKind {
+pub fn kind(kind: *mut impl Sized) -> AnyKind {
     AnyKind::from_raw(kind)
 }
 
@@ -328,7 +419,7 @@ pub fn kind<C>(kind: *mut C) -> AnyKind {
 ///
 /// # Safety
 /// `guard` is NULL or points at a guard in memory that is never given back.
-pub unsafe fn guard<'a, C>(guard: *mut C) -> Result<&'a HandleGuard, Error> {
+pub unsafe fn guard<'a>(guard: *mut impl Sized) -> Result<&'a HandleGuard, Error> {
     // SAFETY: the caller's promise; a guard is shared by nature.
     unsafe { embedded(guard) }
 }
@@ -340,14 +431,14 @@ pub unsafe fn guard<'a, C>(guard: *mut C) -> Result<&'a HandleGuard, Error> {
 ///
 /// # Safety
 /// `rundown` is NULL or points at a run-down that outlives `'a`.
-pub unsafe fn rundown<'a, C>(rundown: *mut C) -> Result<&'a RundownRef, Error> {
+pub unsafe fn rundown<'a>(rundown: *mut impl Sized) -> Result<&'a RundownRef, Error> {
     // SAFETY: the caller's promise; a run-down is shared by nature.
     unsafe { embedded(rundown) }
 }
 
 /// # Safety
 /// `address` is NULL or points at a `T` that outlives `'a` and is never borrowed uniquely.
-unsafe fn embedded<'a, T, C>(address: *mut C) -> Result<&'a T, Error> {
+unsafe fn embedded<'a, T>(address: *mut impl Sized) -> Result<&'a T, Error> {
     let address: *const T = address.cast_const().cast();
     if address.is_null() {
         Err(Error::Null)

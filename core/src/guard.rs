@@ -165,6 +165,15 @@ impl std::fmt::Display for EnterError {
 
 impl std::error::Error for EnterError {}
 
+impl From<EnterError> for crate::Error {
+    fn from(refused: EnterError) -> crate::Error {
+        match refused {
+            EnterError::Closed => crate::Error::Freed,
+            EnterError::Limit => crate::Error::Limit,
+        }
+    }
+}
+
 /// What a leave found on its way out.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,9 +187,7 @@ pub enum Departure {
 }
 
 /// What a close found.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
+enum Close {
     /// Nobody was inside: the end is this caller's, now.
     Idle,
     /// This caller closed; somebody is inside.
@@ -229,14 +236,14 @@ impl HandleGuard {
     /// inside; all others are answered [`BeginFree::AlreadyFreeing`] at once. The caller must not be
     /// inside itself: it would wait for its own leave.
     pub fn begin_free_detailed(&self, deadline: Duration) -> BeginFree {
-        match self.close(false, |_| Ok::<(), Refused>(())) {
-            Ok(Close::Idle) => {}
-            Ok(Close::Busy) => {
+        match self.close() {
+            Close::Idle => {}
+            Close::Busy => {
                 if !self.drained_by(Deadline::after(deadline)) && self.defer(0) {
                     return BeginFree::TimedOut;
                 }
             }
-            Ok(Close::Lost) | Err(_) => return BeginFree::AlreadyFreeing,
+            Close::Lost => return BeginFree::AlreadyFreeing,
         }
         // Not deferred, so no `wait_drained` can have taken the end: it is the closer's.
         let reported = self.report(State::is_idle);
@@ -333,22 +340,12 @@ impl HandleGuard {
         if change.before.is_deferred() { Departure::LastOfDeferred } else { Departure::Plain }
     }
 
-    /// Closes, if `judge` allows it. With `counted`, a closer that finds somebody inside is itself
-    /// counted (see `handle/free.rs`).
-    pub(crate) fn close<E>(&self, counted: bool, judge: impl Fn(State) -> Result<(), E>) -> Result<Close, E> {
-        let change = self.word.change(|state| {
-            judge(state).map_err(Some)?;
-            if state.is_closed() {
-                return Err(None);
-            }
-            let state = if counted && !state.is_idle() { state.with_one_more() } else { state };
-            Ok(state.closed())
-        });
-        match change {
-            Ok(change) if change.before.is_idle() => Ok(Close::Idle),
-            Ok(_) => Ok(Close::Busy),
-            Err(None) => Ok(Close::Lost),
-            Err(Some(refusal)) => Err(refusal),
+    /// Closes.
+    fn close(&self) -> Close {
+        match self.word.change(|state| if state.is_closed() { Err(()) } else { Ok(state.closed()) }) {
+            Ok(change) if change.before.is_idle() => Close::Idle,
+            Ok(_) => Close::Busy,
+            Err(()) => Close::Lost,
         }
     }
 

@@ -13,6 +13,8 @@
 //!
 //! This package exports no C symbol of its own: the C surface of Quiescent is the package `quiescent`.
 
+#![cfg_attr(loom, allow(dead_code, reason = "the models use a part of it"))]
+
 mod allocate;
 mod deadline;
 mod error;

@@ -141,6 +141,10 @@ impl State {
     pub fn deferred(self) -> State {
         State(self.0 | DEFERRED)
     }
+    /// The end is a closer's again, which counts itself.
+    pub fn taken_over(self) -> State {
+        State(self.0 & !DEFERRED).with_one_more()
+    }
     pub fn reported(self) -> State {
         State(self.0 | REPORTED)
     }

@@ -28,8 +28,7 @@ static inline double now_ms(void) {
 
 static inline void sleep_ms(int ms) {
     struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000L};
-    while (nanosleep(&t, &t) != 0) {
-    }
+    while (nanosleep(&t, &t) != 0) {}
 }
 
 /* _Exit, not exit: other threads may still be inside, and their state is not to be touched by atexit handlers. */
@@ -42,13 +41,13 @@ static inline void give_up(const char *file, int line, const char *what) {
 
 #define CHECK(claim) ((claim) ? (void)0 : give_up(__FILE__, __LINE__, #claim))
 
-#define CHECK_SAY(claim, ...)                               \
-    do {                                                    \
-        if (!(claim)) {                                     \
-            char words_[512];                               \
-            snprintf(words_, sizeof words_, __VA_ARGS__);   \
-            give_up(__FILE__, __LINE__, words_);            \
-        }                                                   \
+#define CHECK_SAY(claim, ...)                             \
+    do {                                                  \
+        if (!(claim)) {                                   \
+            char words_[512];                             \
+            snprintf(words_, sizeof words_, __VA_ARGS__); \
+            give_up(__FILE__, __LINE__, words_);          \
+        }                                                 \
     } while (0)
 
 static inline void log_status(const char *call, qz_status got) {
@@ -59,7 +58,8 @@ static inline void log_status(const char *call, qz_status got) {
     int length = snprintf(line, sizeof line, "%.*s %s\n", (int)name, call, qz_status_name((int32_t)got));
     int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     /* One write each, so that lines of concurrent threads stay whole. */
-    if (file < 0 || write(file, line, (size_t)length) != length) give_up(__FILE__, __LINE__, "cannot write QZ_STATUS_LOG");
+    if (file < 0 || write(file, line, (size_t)length) != length)
+        give_up(__FILE__, __LINE__, "cannot write QZ_STATUS_LOG");
     close(file);
 }
 
@@ -76,25 +76,26 @@ static inline void expect_status(const char *file, int line, const char *call, q
 #define EXPECT(call, wanted) expect_status(__FILE__, __LINE__, #call, (call), (wanted))
 
 /* The call must answer `wanted`, not before `ms` have passed and not much later. */
-#define EXPECT_AFTER(call, wanted, ms)                                                                      \
-    do {                                                                                                    \
-        double begin_ = now_ms();                                                                           \
-        EXPECT(call, wanted);                                                                               \
-        double took_ = now_ms() - begin_;                                                                   \
+#define EXPECT_AFTER(call, wanted, ms)                                                                            \
+    do {                                                                                                          \
+        double begin_ = now_ms();                                                                                 \
+        EXPECT(call, wanted);                                                                                     \
+        double took_ = now_ms() - begin_;                                                                         \
         CHECK_SAY(took_ >= (double)(ms), "%s: %.3f ms is before its deadline of %d ms", #call, took_, (int)(ms)); \
-        CHECK_SAY(took_ < (double)(ms) + LATE_MS, "%s: %.0f ms is far past its deadline of %d ms", #call, took_, (int)(ms)); \
+        CHECK_SAY(took_ < (double)(ms) + LATE_MS, "%s: %.0f ms is far past its deadline of %d ms", #call, took_,  \
+                  (int)(ms));                                                                                     \
     } while (0)
 
 /* "At once": without waiting for anything or anybody. */
 #define EXPECT_AT_ONCE(call, wanted) EXPECT_AFTER(call, wanted, 0)
 
 /* Runs one test function and says so. */
-#define RUN(test)                                  \
-    do {                                           \
-        double begin_ = now_ms();                  \
-        test();                                    \
+#define RUN(test)                                                 \
+    do {                                                          \
+        double begin_ = now_ms();                                 \
+        test();                                                   \
         printf("ok  %-58s %7.1f ms\n", #test, now_ms() - begin_); \
-        fflush(stdout);                            \
+        fflush(stdout);                                           \
     } while (0)
 
 /* xorshift64*: the same numbers in every run. */

@@ -79,8 +79,7 @@ static void in_child(void (*body)(void)) {
         _Exit(0);
     }
     int status = 0;
-    while (waitpid(child, &status, 0) != child) {
-    }
+    while (waitpid(child, &status, 0) != child) {}
     CHECK_SAY(!WIFSIGNALED(status), "the child died by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     CHECK_SAY(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child failed");
 }
@@ -91,7 +90,7 @@ static thing childs_thing;
 
 static void grandchild(void) {
     void *object = NULL;
-    everything_answers_forked(); /* the grandparent's */
+    everything_answers_forked();                                                               /* the grandparent's */
     EXPECT(qz_handle_enter(childs_handle, childs_kind, "grandchild", &object), QZ_ERR_FORKED); /* and the parent's */
     EXPECT(qz_handle_free(childs_handle, QZ_INFINITE), QZ_ERR_FORKED);
     EXPECT(qz_handle_leave(childs_handle), QZ_ERR_FORKED);

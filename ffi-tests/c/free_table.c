@@ -24,11 +24,11 @@ typedef struct subject {
 
 typedef struct subject_type {
     const char *name;
-    void (*open)(subject *s);       /* something alive that the function can end */
-    void (*open_here)(subject *s);  /* the part of it that belongs to the calling thread */
-    void (*occupy)(subject *s);     /* somebody is inside, so that it cannot end */
-    void (*vacate)(subject *s);     /* and leaves again */
-    int (*ended)(subject *s);       /* how often its destructor ran */
+    void (*open)(subject *s);      /* something alive that the function can end */
+    void (*open_here)(subject *s); /* the part of it that belongs to the calling thread */
+    void (*occupy)(subject *s);    /* somebody is inside, so that it cannot end */
+    void (*vacate)(subject *s);    /* and leaves again */
+    int (*ended)(subject *s);      /* how often its destructor ran */
 } subject_type;
 
 static qz_kind *shared_kind;
@@ -118,7 +118,8 @@ static void rundown_open(subject *s) {
 static void rundown_occupy(subject *s) { EXPECT(qz_rundown_try_acquire(s->rundown, 1), QZ_OK); }
 static void rundown_vacate(subject *s) { EXPECT(qz_rundown_release(s->rundown, 1), QZ_OK); }
 static int rundown_ended(subject *s) {
-    CHECK(qz_rundown_release(s->rundown, 1) == QZ_ERR_NOT_INSIDE); /* nothing is out any more, and a stray release opens nothing */
+    CHECK(qz_rundown_release(s->rundown, 1) ==
+          QZ_ERR_NOT_INSIDE); /* nothing is out any more, and a stray release opens nothing */
     return qz_rundown_try_acquire(s->rundown, 1) == QZ_ERR_FREED;
 }
 static void reference_open(subject *s) {
@@ -179,7 +180,8 @@ static qz_status end(subject *s) {
     if (IS(qz_quiesce_all)) return qz_quiesce_all(timeout_ms, NULL);
     if (IS(qz_hold_release)) return qz_hold_release(s->hold);
     if (IS(qz_guard_begin_free)) return own_the_end(qz_guard_begin_free(s->guard, timeout_ms));
-    if (IS(qz_guard_wait_drained)) return own_the_end(qz_guard_wait_drained(s->guard, timeout_ms == QZ_DEFAULT_TIMEOUT ? 5000 : timeout_ms));
+    if (IS(qz_guard_wait_drained))
+        return own_the_end(qz_guard_wait_drained(s->guard, timeout_ms == QZ_DEFAULT_TIMEOUT ? 5000 : timeout_ms));
     if (IS(qz_guard_leave)) return qz_guard_leave(s->guard);
     if (IS(qz_rundown_release)) return qz_rundown_release(s->rundown, 1);
     if (IS(qz_rundown_wait)) return qz_rundown_wait(s->rundown, timeout_ms == QZ_DEFAULT_TIMEOUT ? 5000 : timeout_ms);
@@ -245,7 +247,8 @@ static void concurrent(void) {
             if (answers[i] == QZ_OK) winners++;
             else if (answers[i] != meanwhile) expect("concurrent", answers[i], again);
         }
-        CHECK_SAY(winners == (again == QZ_OK ? THREADS : 1), "%s of a %s: %d of %d concurrent calls answered OK", function, type->name, winners, THREADS);
+        CHECK_SAY(winners == (again == QZ_OK ? THREADS : 1), "%s of a %s: %d of %d concurrent calls answered OK",
+                  function, type->name, winners, THREADS);
         expect("after all", end(target), again);
         ended_once(target);
     }
@@ -307,7 +310,8 @@ static void stale(void) {
     three_in_a_row(&old);
     for (int i = 0; i < NEWER; i++) type->open(&newer[i]);
     for (int i = 0; i < 3; i++) expect("stale", end(&old), again);
-    for (int i = 0; i < NEWER; i++) CHECK_SAY(type->ended(&newer[i]) == 0, "%s: a stale token ended somebody else", function);
+    for (int i = 0; i < NEWER; i++)
+        CHECK_SAY(type->ended(&newer[i]) == 0, "%s: a stale token ended somebody else", function);
     ended_once(&old);
     for (int i = 0; i < NEWER; i++) {
         type->open_here(&newer[i]);
@@ -326,7 +330,11 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*run)(void);
-    } cases[] = {{"sequential", sequential}, {"concurrent", concurrent}, {"timeout", timeout}, {"reuse", reuse}, {"stale", stale}};
+    } cases[] = {{"sequential", sequential},
+                 {"concurrent", concurrent},
+                 {"timeout", timeout},
+                 {"reuse", reuse},
+                 {"stale", stale}};
     CHECK_SAY(argc == 9, "usage: free_table FUNCTION SUBJECT CASE AGAIN MEANWHILE PENDING PENDING_AGAIN AFTER");
     function = argv[1];
     again = status_named(argv[4]);

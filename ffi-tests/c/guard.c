@@ -110,7 +110,8 @@ static void many_wait_one_is_told(void) {
         EXPECT(qz_guard_leave(g), QZ_OK);
         for (int i = 0; i < WAITERS; i++) {
             qz_status got = caller_join(&c[i]);
-            CHECK_SAY(got == QZ_OK || got == QZ_ALREADY_FREED, "wait_drained answered %s", qz_status_name((int32_t)got));
+            CHECK_SAY(got == QZ_OK || got == QZ_ALREADY_FREED, "wait_drained answered %s",
+                      qz_status_name((int32_t)got));
             told += got == QZ_OK;
         }
         CHECK_SAY(told == 1, "%d callers were told that they own the end", told);
@@ -202,7 +203,8 @@ static void a_storm_of_refusals_does_not_delay_a_drain(void) {
         qz_status got = qz_guard_wait_drained(s.guard, 200);
         double took = now_ms() - begin;
         worst = took > worst ? took : worst;
-        CHECK_SAY(got == QZ_OK, "drain %d of %d answered %s after %.0f ms", round + 1, ROUNDS, qz_status_name((int32_t)got), took);
+        CHECK_SAY(got == QZ_OK, "drain %d of %d answered %s after %.0f ms", round + 1, ROUNDS,
+                  qz_status_name((int32_t)got), took);
         atomic_store(&s.stop, true);
         for (int i = 0; i < HAMMERS; i++) pthread_join(threads[i], NULL);
         CHECK(caller_join(&c) == QZ_OK);

@@ -12,7 +12,7 @@
 #define MAX_THREADS 64
 
 typedef struct box {
-    qz_guard guard; /* zero bytes: open */
+    qz_guard guard;    /* zero bytes: open */
     uint64_t *payload; /* plain, and given back */
     atomic_int owners; /* how many were told that they own the end */
     atomic_int inside; /* relaxed: for the overlap only */
@@ -34,8 +34,7 @@ static box *open_box(void) {
     CHECK(b->payload != NULL);
     for (int i = 0; i < 4; i++) b->payload[i] = ALIVE;
     b->next = atomic_load(&all_boxes);
-    while (!atomic_compare_exchange_weak(&all_boxes, &b->next, b)) {
-    }
+    while (!atomic_compare_exchange_weak(&all_boxes, &b->next, b)) {}
     add(&opened, 1);
     return b;
 }
@@ -170,7 +169,8 @@ int main(int argc, char **argv) {
     pthread_t all[MAX_THREADS], writer, watcher;
 
     for (int i = 0; i < BOXES; i++) atomic_store(&boxes[i], open_box());
-    for (int i = 0; i < threads; i++) CHECK(pthread_create(&all[i], NULL, work_on_boxes, (void *)(uintptr_t)(i + 1)) == 0);
+    for (int i = 0; i < threads; i++)
+        CHECK(pthread_create(&all[i], NULL, work_on_boxes, (void *)(uintptr_t)(i + 1)) == 0);
     for (int i = 0; i < threads; i++) pthread_join(all[i], NULL);
     for (int i = 0; i < BOXES; i++) {
         CHECK(qz_guard_begin_free(&atomic_load(&boxes[i])->guard, QZ_DEFAULT_TIMEOUT) == QZ_OK);
@@ -182,20 +182,25 @@ int main(int argc, char **argv) {
     }
     printf("guard_stress: guards, %d threads\n", threads);
     printf("  operations  admitted %ld, refused %ld\n", atomic_load(&admitted), atomic_load(&refused));
-    printf("  frees       won %ld, of these timed out %ld, lost %ld\n", atomic_load(&opened), atomic_load(&timed_out), atomic_load(&lost));
+    printf("  frees       won %ld, of these timed out %ld, lost %ld\n", atomic_load(&opened), atomic_load(&timed_out),
+           atomic_load(&lost));
     printf("  overlap     %ld of %ld frees met somebody inside\n", atomic_load(&met), atomic_load(&opened));
     CHECK(atomic_load(&opened) == atomic_load(&released));
-    CHECK_SAY(atomic_load(&met) > 0 && atomic_load(&lost) > 0 && atomic_load(&refused) > 0, "no overlap: nothing was tested");
+    CHECK_SAY(atomic_load(&met) > 0 && atomic_load(&lost) > 0 && atomic_load(&refused) > 0,
+              "no overlap: nothing was tested");
 
-    CHECK(pthread_create(&writer, NULL, rewrite_table, NULL) == 0 && pthread_create(&watcher, NULL, wait_for_rundown, NULL) == 0);
+    CHECK(pthread_create(&writer, NULL, rewrite_table, NULL) == 0 &&
+          pthread_create(&watcher, NULL, wait_for_rundown, NULL) == 0);
     for (int i = 0; i < threads; i++) CHECK(pthread_create(&all[i], NULL, read_table, (void *)(uintptr_t)(i + 1)) == 0);
     for (int i = 0; i < threads; i++) pthread_join(all[i], NULL);
     atomic_store(&stop, true);
     pthread_join(watcher, NULL);
     pthread_join(writer, NULL);
     printf("guard_stress: run-down, %d readers, 1 writer, 1 watcher\n", threads);
-    printf("  acquired %ld, refused %ld, rewritten %ld, watched %ld\n", atomic_load(&acquired), atomic_load(&rundown_refused), atomic_load(&rewrites), atomic_load(&waits));
+    printf("  acquired %ld, refused %ld, rewritten %ld, watched %ld\n", atomic_load(&acquired),
+           atomic_load(&rundown_refused), atomic_load(&rewrites), atomic_load(&waits));
     printf("  overlap     %ld of %ld run-downs met a reference\n", atomic_load(&rundown_met), atomic_load(&rewrites));
-    CHECK_SAY(atomic_load(&rundown_met) > 0 && atomic_load(&acquired) > 0 && atomic_load(&rundown_refused) > 0, "no overlap: nothing was tested");
+    CHECK_SAY(atomic_load(&rundown_met) > 0 && atomic_load(&acquired) > 0 && atomic_load(&rundown_refused) > 0,
+              "no overlap: nothing was tested");
     return 0;
 }

@@ -172,7 +172,7 @@ static void timeouts_below_the_named_ones_are_refused(void) {
         EXPECT(qz_kind_close(kind, wrong[i], NULL), QZ_ERR_INVALID_ARGUMENT);
     }
     EXPECT(qz_handle_wait_freed(handle, QZ_DEFAULT_TIMEOUT), QZ_ERR_INVALID_ARGUMENT); /* a default only for frees */
-    CHECK(!qz_handle_is_closing(handle) && closes(&t) == 0 && destroys(&t) == 0); /* nothing changed */
+    CHECK(!qz_handle_is_closing(handle) && closes(&t) == 0 && destroys(&t) == 0);      /* nothing changed */
     enter(handle, kind, "still usable", &t);
     leave(handle);
     EXPECT(qz_handle_free(handle, QZ_DEFAULT_TIMEOUT), QZ_OK);

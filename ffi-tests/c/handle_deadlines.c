@@ -31,8 +31,10 @@ static qz_status free_huge(void *handle) { return qz_handle_free(handle, huge); 
 static qz_status wait_huge(void *handle) { return qz_handle_wait_freed(handle, huge); }
 
 static void huge_timeouts_are_long_and_do_not_overflow(void) {
-    static const int64_t timeouts[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX / 2, INT64_MAX / 1000, INT64_MAX / 1000000,
-                                       INT64_MAX / 1000000 + 1, (INT64_C(1) << 53) + 1, (INT64_C(1) << 32) - 1, INT64_C(1) << 31};
+    static const int64_t timeouts[] = {
+        INT64_MAX,           INT64_MAX - 1,           INT64_MAX / 2,          INT64_MAX / 1000,
+        INT64_MAX / 1000000, INT64_MAX / 1000000 + 1, (INT64_C(1) << 53) + 1, (INT64_C(1) << 32) - 1,
+        INT64_C(1) << 31};
     for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
         thing t;
         visitor v;
@@ -150,7 +152,8 @@ static void a_storm_of_refusals_does_not_delay_a_drain(void) {
         qz_status got = qz_handle_free(h, 200);
         double took = now_ms() - begin;
         worst = took > worst ? took : worst;
-        CHECK_SAY(got == QZ_ALREADY_FREED, "drain %d of %d answered %s after %.0f ms", round + 1, ROUNDS, qz_status_name((int32_t)got), took);
+        CHECK_SAY(got == QZ_ALREADY_FREED, "drain %d of %d answered %s after %.0f ms", round + 1, ROUNDS,
+                  qz_status_name((int32_t)got), took);
         visitor_join(&v);
         CHECK(destroys(&t[round]) == 1);
         if (round + 1 < ROUNDS) atomic_store(&s.handle, new_handle(kind, &t[round + 1]));
@@ -158,7 +161,8 @@ static void a_storm_of_refusals_does_not_delay_a_drain(void) {
     atomic_store(&s.stop, true);
     for (int i = 0; i < HAMMERS; i++) pthread_join(threads[i], NULL);
     CHECK_SAY(atomic_load(&s.refused) > 0 && atomic_load(&s.admitted) > 0, "no storm: nothing was tested");
-    printf("    20 of 20 drained, the slowest in %.1f ms, under %ld refusals and %ld admissions\n", worst, atomic_load(&s.refused), atomic_load(&s.admitted));
+    printf("    20 of 20 drained, the slowest in %.1f ms, under %ld refusals and %ld admissions\n", worst,
+           atomic_load(&s.refused), atomic_load(&s.admitted));
 }
 
 /* The same with the free that closes doing the drain, under callers who are still being admitted. */

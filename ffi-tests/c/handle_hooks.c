@@ -82,6 +82,27 @@ static void on_close_is_repeated_until_the_operation_is_out(void) {
     EXPECT(qz_kind_close(call.kind, 0, NULL), QZ_OK);
 }
 
+/* The same trap, and a free that gave up: a later one wakes again. */
+static void a_later_free_wakes_what_a_pending_one_missed(void) {
+    static blocker b = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false, false, 0, 0, false};
+    qz_kind_ops ops = {sizeof ops, blocker_on_close, blocker_on_destroy, NULL};
+    blocking_call call = {NULL, NULL};
+    pthread_t thread;
+    EXPECT(qz_kind_new("blocker", &ops, &call.kind), QZ_OK);
+    EXPECT(qz_handle_new(call.kind, &b, &call.handle), QZ_OK);
+    start_thread(&thread, block_late, &call);
+    pthread_mutex_lock(&b.mutex);
+    while (!b.entered) pthread_cond_wait(&b.changed, &b.mutex);
+    pthread_mutex_unlock(&b.mutex);
+    EXPECT_AT_ONCE(qz_handle_free(call.handle, 0), QZ_FREE_PENDING);
+    CHECK(b.missed == 1);
+    /* Nobody else wakes it: without the second free's on_close this would be FREE_PENDING after 20 s. */
+    EXPECT_AT_ONCE(qz_handle_free(call.handle, 20000), QZ_ALREADY_FREED);
+    CHECK(b.destroyed && b.calls > b.missed);
+    pthread_join(thread, NULL);
+    EXPECT(qz_kind_close(call.kind, 0, NULL), QZ_OK);
+}
+
 static atomic_uint closed_by;
 
 static void remember_closer(void *object, void *ctx) {
@@ -134,7 +155,8 @@ typedef struct nosy {
     qz_handle *handle;
     qz_kind *kind;
     atomic_int closes, destroys, destroying;
-    qz_status free_in_close, wait_in_close, enter_in_close, free_in_destroy, wait_in_destroy, enter_in_destroy, try_in_destroy;
+    qz_status free_in_close, wait_in_close, enter_in_close, free_in_destroy, wait_in_destroy, enter_in_destroy,
+        try_in_destroy;
     double took_ms; /* the longest that any of them took */
 } nosy;
 
@@ -191,16 +213,23 @@ static void free_from_its_own_hooks(void) {
         CHECK(caller_join(&c) == QZ_OK);
         CHECK(atomic_load(&n.destroys) == 1);
         if (atomic_load(&n.closes) > 0) {
-            CHECK_SAY(n.free_in_close == QZ_FREE_PENDING, "free from on_close answered %s", qz_status_name(n.free_in_close));
-            CHECK_SAY(n.wait_in_close == QZ_ERR_DEADLOCK, "wait_freed from on_close answered %s", qz_status_name(n.wait_in_close));
-            CHECK_SAY(n.enter_in_close == QZ_ERR_FREED, "enter from on_close answered %s", qz_status_name(n.enter_in_close));
+            CHECK_SAY(n.free_in_close == QZ_FREE_PENDING, "free from on_close answered %s",
+                      qz_status_name(n.free_in_close));
+            CHECK_SAY(n.wait_in_close == QZ_ERR_DEADLOCK, "wait_freed from on_close answered %s",
+                      qz_status_name(n.wait_in_close));
+            CHECK_SAY(n.enter_in_close == QZ_ERR_FREED, "enter from on_close answered %s",
+                      qz_status_name(n.enter_in_close));
         }
         CHECK(!somebody_inside || atomic_load(&n.closes) > 0);
         /* The destructor has not returned: the object is not destroyed yet, and waiting for it here would never end. */
-        CHECK_SAY(n.free_in_destroy == QZ_FREE_PENDING, "free from on_destroy answered %s", qz_status_name(n.free_in_destroy));
-        CHECK_SAY(n.try_in_destroy == QZ_FREE_PENDING, "try_free from on_destroy answered %s", qz_status_name(n.try_in_destroy));
-        CHECK_SAY(n.wait_in_destroy == QZ_ERR_DEADLOCK, "wait_freed from on_destroy answered %s", qz_status_name(n.wait_in_destroy));
-        CHECK_SAY(n.enter_in_destroy == QZ_ERR_FREED, "enter from on_destroy answered %s", qz_status_name(n.enter_in_destroy));
+        CHECK_SAY(n.free_in_destroy == QZ_FREE_PENDING, "free from on_destroy answered %s",
+                  qz_status_name(n.free_in_destroy));
+        CHECK_SAY(n.try_in_destroy == QZ_FREE_PENDING, "try_free from on_destroy answered %s",
+                  qz_status_name(n.try_in_destroy));
+        CHECK_SAY(n.wait_in_destroy == QZ_ERR_DEADLOCK, "wait_freed from on_destroy answered %s",
+                  qz_status_name(n.wait_in_destroy));
+        CHECK_SAY(n.enter_in_destroy == QZ_ERR_FREED, "enter from on_destroy answered %s",
+                  qz_status_name(n.enter_in_destroy));
         CHECK_SAY(n.took_ms < LATE_MS, "a call from a hook took %.0f ms", n.took_ms);
         EXPECT(qz_handle_free(h, QZ_INFINITE), QZ_ALREADY_FREED);
         EXPECT(qz_kind_close(n.kind, 0, NULL), QZ_OK);
@@ -275,8 +304,8 @@ static void on_freed_early_and_late(void) {
     EXPECT(qz_handle_wait_freed(h, QZ_INFINITE), QZ_OK);
     for (int i = 0; i < 3; i++) {
         CHECK_SAY(atomic_load(&early[i].runs) == 1, "on_freed ran %d times", atomic_load(&early[i].runs));
-        CHECK(early[i].destroys_seen == 1); /* after the destructor */
-        CHECK(early[i].ran_on == v.thread_id); /* on the thread that destroyed */
+        CHECK(early[i].destroys_seen == 1);                   /* after the destructor */
+        CHECK(early[i].ran_on == v.thread_id);                /* on the thread that destroyed */
         CHECK(i == 0 || early[i].order > early[i - 1].order); /* in the order of registration */
     }
     CHECK(atomic_load(&pending.runs) == 1 && pending.destroys_seen == 1);
@@ -308,7 +337,8 @@ static void ctx_on_destroy(void *object, void *ctx) {
 
 static void hooks_get_their_object_and_ctx(void) {
     for (int which = 0; which < 4; which++) {
-        qz_kind_ops ops = {sizeof ops, which & 1 ? ctx_on_close : NULL, which & 2 ? ctx_on_destroy : NULL, &ctx_destroys};
+        qz_kind_ops ops = {sizeof ops, which & 1 ? ctx_on_close : NULL, which & 2 ? ctx_on_destroy : NULL,
+                           &ctx_destroys};
         qz_kind *kind = NULL;
         qz_handle *h = NULL;
         void *object = NULL;
@@ -326,6 +356,7 @@ static void hooks_get_their_object_and_ctx(void) {
 
 int main(void) {
     RUN(on_close_is_repeated_until_the_operation_is_out);
+    RUN(a_later_free_wakes_what_a_pending_one_missed);
     RUN(on_close_runs_only_if_somebody_is_inside);
     RUN(on_close_backs_off);
     RUN(free_from_its_own_hooks);

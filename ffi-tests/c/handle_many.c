@@ -27,11 +27,21 @@ static void everything_at_once(void) {
     (void)qz_handle_free_many(h, N, 50, each);
     double took = now_ms() - begin;
     CHECK_SAY(took >= 50 && took < 50 + LATE_MS, "took %.1f ms", took);
-    static const qz_status wanted[N] = {QZ_OK, QZ_OK, QZ_ALREADY_FREED, QZ_ALREADY_FREED, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_FREE_PENDING, QZ_FREE_PENDING, QZ_OK};
+    static const qz_status wanted[N] = {QZ_OK,
+                                        QZ_OK,
+                                        QZ_ALREADY_FREED,
+                                        QZ_ALREADY_FREED,
+                                        QZ_ERR_BAD_HANDLE,
+                                        QZ_ERR_WRONG_KIND,
+                                        QZ_FREE_PENDING,
+                                        QZ_FREE_PENDING,
+                                        QZ_OK};
     for (int i = 0; i < N; i++)
-        CHECK_SAY(each[i] == wanted[i], "entry %d answered %s, expected %s", i, qz_status_name((int32_t)each[i]), qz_status_name((int32_t)wanted[i]));
+        CHECK_SAY(each[i] == wanted[i], "entry %d answered %s, expected %s", i, qz_status_name((int32_t)each[i]),
+                  qz_status_name((int32_t)wanted[i]));
     CHECK(each[N] == QZ_ERR_PANIC); /* n statuses, not one more */
-    CHECK(destroys(&valid) == 1 && destroys(&elsewhere) == 1 && destroys(&occupied) == 0 && destroys(&self) == 0 && destroys(&held) == 0);
+    CHECK(destroys(&valid) == 1 && destroys(&elsewhere) == 1 && destroys(&occupied) == 0 && destroys(&self) == 0 &&
+          destroys(&held) == 0);
 
     visitor_leave(&v);
     leave(h[SELF]);
@@ -159,7 +169,8 @@ static void quiesce_all_frees_what_lives(void) {
     qz_handle *h[3] = {new_handle(kind, &t[0]), new_handle(other, &t[1]), new_handle(kind, &t[2])};
     visitor_enter(&v, h[2], kind, "stays");
     qz_status got = qz_quiesce_all(50, &left);
-    CHECK_SAY(got == QZ_FREE_PENDING && left >= 1, "quiesce_all answered %s with %zu left", qz_status_name((int32_t)got), left);
+    CHECK_SAY(got == QZ_FREE_PENDING && left >= 1, "quiesce_all answered %s with %zu left",
+              qz_status_name((int32_t)got), left);
     log_status("qz_quiesce_all(", got);
     CHECK(destroys(&t[0]) == 1 && destroys(&t[1]) == 1 && destroys(&t[2]) == 0);
     visitor_leave(&v);

@@ -24,7 +24,8 @@ static void info_counts_what_is_in_flight(void) {
     qz_hold *taken = hold(h, kind, "hold", &t);
     visitor_enter(&v, h, kind, "write");
     info = info_of(h);
-    CHECK_SAY(info.in_flight == 4 && info.holds == 1, "in flight %u, holds %u, expected 4 and 1", info.in_flight, info.holds);
+    CHECK_SAY(info.in_flight == 4 && info.holds == 1, "in flight %u, holds %u, expected 4 and 1", info.in_flight,
+              info.holds);
     visitor_leave(&v);
     leave(h);
     leave(h);
@@ -73,12 +74,15 @@ static void info_of_another_size(void) {
     memset(&wide, 0x5A, sizeof wide);
     EXPECT(qz_handle_get_info(h, &wide.info, sizeof wide), QZ_OK); /* a newer caller: what we do not know reads zero */
     CHECK(wide.info.state == QZ_STATE_OPEN && wide.info.in_flight == 0);
-    for (size_t i = sizeof(qz_handle_info); i < sizeof wide; i++) CHECK_SAY(wide.bytes[i] == 0, "byte %zu of a larger struct is 0x%02x", i, wide.bytes[i]);
+    for (size_t i = sizeof(qz_handle_info); i < sizeof wide; i++)
+        CHECK_SAY(wide.bytes[i] == 0, "byte %zu of a larger struct is 0x%02x", i, wide.bytes[i]);
 
     memset(&wide, 0x5A, sizeof wide);
-    EXPECT(qz_handle_get_info(h, &wide.info, 88), QZ_OK); /* a caller with the first version: not one byte past its struct */
+    EXPECT(qz_handle_get_info(h, &wide.info, 88),
+           QZ_OK); /* a caller with the first version: not one byte past its struct */
     CHECK(wide.info.state == QZ_STATE_OPEN && wide.info.in_flight == 0 && wide.info.holds == 0);
-    for (size_t i = 88; i < sizeof wide; i++) CHECK_SAY(wide.bytes[i] == 0x5A, "byte %zu is past the caller's struct of 88", i);
+    for (size_t i = 88; i < sizeof wide; i++)
+        CHECK_SAY(wide.bytes[i] == 0x5A, "byte %zu is past the caller's struct of 88", i);
 
     memset(&wide, 0x5A, sizeof wide);
     EXPECT(qz_handle_get_info(h, &wide.info, 0), QZ_ERR_INVALID_ARGUMENT);
@@ -106,7 +110,9 @@ static void label_is_kept_and_cut(void) {
     EXPECT(qz_handle_set_label(h, "\xFF\xFE not UTF-8"), QZ_ERR_INVALID_ARGUMENT);
     EXPECT(qz_handle_set_label(h, NULL), QZ_ERR_NULL);
     CHECK(strspn(info_of(h).label, "y") == 31); /* as it was */
-    EXPECT(qz_handle_set_label(h, "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4"), QZ_OK);
+    EXPECT(qz_handle_set_label(h, "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3"
+                                  "\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4"),
+           QZ_OK);
     CHECK_SAY(strlen(info_of(h).label) == 30, "a label of two-byte letters was cut inside a letter");
     EXPECT(qz_handle_set_label(h, ""), QZ_OK);
     CHECK(info_of(h).label[0] == '\0');
@@ -147,13 +153,15 @@ static void occupants_are_named(void) {
     int seen[VISITORS] = {0}, self = 0, held = 0;
     for (size_t i = 0; i < count; i++) {
         qz_occupant *o = &found[i];
-        CHECK(memchr(o->operation, '\0', sizeof o->operation) != NULL && memchr(o->thread_name, '\0', sizeof o->thread_name) != NULL);
+        CHECK(memchr(o->operation, '\0', sizeof o->operation) != NULL &&
+              memchr(o->thread_name, '\0', sizeof o->thread_name) != NULL);
         CHECK(o->has_ended == 0);
         if (o->is_hold) {
             held++;
             CHECK_SAY(strcmp(o->operation, "transaction") == 0, "the hold's operation is '%s'", o->operation);
             /* A hold's age is exact. */
-            CHECK_SAY(o->since_ms >= 40 && o->since_ms < 40 + (int64_t)LATE_MS, "the hold is %" PRId64 " ms old", o->since_ms);
+            CHECK_SAY(o->since_ms >= 40 && o->since_ms < 40 + (int64_t)LATE_MS, "the hold is %" PRId64 " ms old",
+                      o->since_ms);
             CHECK(o->thread_id == thread_id());
             continue;
         }
@@ -166,7 +174,8 @@ static void occupants_are_named(void) {
             if (o->thread_id != v[j].thread_id) continue;
             seen[j]++;
             CHECK_SAY(strcmp(o->thread_name, "visitor") == 0, "the thread is called '%s'", o->thread_name);
-            CHECK_SAY(strcmp(o->operation, operations[j] ? operations[j] : "") == 0, "visitor %d's operation is '%s'", j, o->operation);
+            CHECK_SAY(strcmp(o->operation, operations[j] ? operations[j] : "") == 0, "visitor %d's operation is '%s'",
+                      j, o->operation);
         }
     }
     CHECK(self == 1 && held == 1 && seen[0] == 1 && seen[1] == 1 && seen[2] == 1);
@@ -219,11 +228,13 @@ static void occupants_of_another_size(void) {
     CHECK(count == 2);
     uint64_t ids[2];
     for (int i = 0; i < 2; i++) memcpy(&ids[i], room.bytes + (size_t)i * STRIDE, sizeof ids[i]);
-    CHECK((ids[0] == v[0].thread_id && ids[1] == v[1].thread_id) || (ids[0] == v[1].thread_id && ids[1] == v[0].thread_id));
+    CHECK((ids[0] == v[0].thread_id && ids[1] == v[1].thread_id) ||
+          (ids[0] == v[1].thread_id && ids[1] == v[0].thread_id));
     CHECK(room.bytes[2 * STRIDE] == 0x5A);
 
     memset(&room, 0x5A, sizeof room);
-    EXPECT(qz_handle_occupants(h, (qz_occupant *)room.bytes, sizeof(qz_occupant) - 1, 2, &count), QZ_ERR_INVALID_ARGUMENT);
+    EXPECT(qz_handle_occupants(h, (qz_occupant *)room.bytes, sizeof(qz_occupant) - 1, 2, &count),
+           QZ_ERR_INVALID_ARGUMENT);
     CHECK(room.bytes[0] == 0x5A);
     for (int i = 0; i < 2; i++) visitor_leave(&v[i]);
     EXPECT(qz_handle_free(h, 0), QZ_OK);
@@ -243,7 +254,8 @@ static void a_timed_out_free_says_who_is_inside(void) {
     EXPECT(qz_handle_free(h, 10), QZ_FREE_PENDING);
     const char *words = qz_last_error();
     printf("    %s\n", words);
-    CHECK_SAY(strstr(words, "long query") != NULL && strstr(words, id) != NULL, "the words do not name who is inside: %s", words);
+    CHECK_SAY(strstr(words, "long query") != NULL && strstr(words, id) != NULL,
+              "the words do not name who is inside: %s", words);
     CHECK_SAY(strstr(words, "open transaction") != NULL, "the words do not name the hold: %s", words);
     EXPECT(qz_handle_occupants(h, &found, sizeof found, 1, &count), QZ_OK);
     CHECK(count == 2);

@@ -24,8 +24,7 @@ static void *send_signals(void *unused) {
     (void)unused;
     while (!atomic_load(&stop)) {
         pthread_kill(victim, SIGUSR1);
-        for (volatile int i = 0; i < 2000; i++) {
-        }
+        for (volatile int i = 0; i < 2000; i++) {}
     }
     return NULL;
 }
@@ -57,7 +56,8 @@ static void a_balanced_handler_disturbs_nothing(void) {
     }
     atomic_store(&stop, true);
     pthread_join(sender, NULL);
-    CHECK_SAY(atomic_load(&handler_failures) == 0, "%ld of %ld handlers failed", atomic_load(&handler_failures), atomic_load(&in_handler));
+    CHECK_SAY(atomic_load(&handler_failures) == 0, "%ld of %ld handlers failed", atomic_load(&handler_failures),
+              atomic_load(&in_handler));
     for (int i = 0; i < 2; i++) {
         EXPECT(qz_handle_leave(handles[i]), QZ_ERR_NOT_INSIDE);
         EXPECT(qz_handle_try_free(handles[i]), QZ_OK); /* every count was taken back */

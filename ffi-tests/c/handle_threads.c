@@ -21,7 +21,8 @@ static void stray_leaves_do_not_open_the_way_for_a_free(void) {
     visitor v;
     qz_handle *h = new_handle(kind, &t);
     visitor_enter(&v, h, kind, "working");
-    for (int i = 0; i < 100; i++) CHECK(qz_handle_leave(h) == QZ_ERR_NOT_INSIDE); /* the visitor is inside, we are not */
+    for (int i = 0; i < 100; i++)
+        CHECK(qz_handle_leave(h) == QZ_ERR_NOT_INSIDE); /* the visitor is inside, we are not */
     EXPECT(qz_handle_try_free(h), QZ_ERR_BUSY);
     EXPECT(qz_handle_free(h, 10), QZ_FREE_PENDING);
     for (int i = 0; i < 100; i++) CHECK(qz_handle_leave(h) == QZ_ERR_NOT_INSIDE);

@@ -101,7 +101,8 @@ static void a_million_random_values(void) {
         if (value == 0) continue;
         refused_everywhere(value, false);
     }
-    printf("    %d values, seed 0x%" PRIx64 ": %" PRIu64 " odd, %" PRIu64 " aligned, none accepted\n", RANDOM_VALUES, SEED, odd, aligned);
+    printf("    %d values, seed 0x%" PRIx64 ": %" PRIu64 " odd, %" PRIu64 " aligned, none accepted\n", RANDOM_VALUES,
+           SEED, odd, aligned);
 }
 
 static void every_bit_of_a_live_token_counts(void) {

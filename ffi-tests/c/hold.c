@@ -169,7 +169,8 @@ static void holds_are_listed_with_their_age(void) {
     for (int i = 0; i < N; i++) {
         bool oldest = strcmp(found[i].operation, "oldest") == 0;
         CHECK(found[i].is_hold == 1 && found[i].thread_id == thread_id());
-        CHECK_SAY(oldest ? found[i].since_ms >= 60 : found[i].since_ms >= 0, "'%s' is %" PRId64 " ms old", found[i].operation, found[i].since_ms);
+        CHECK_SAY(oldest ? found[i].since_ms >= 60 : found[i].since_ms >= 0, "'%s' is %" PRId64 " ms old",
+                  found[i].operation, found[i].since_ms);
     }
     for (int i = 0; i < N; i++) EXPECT(qz_hold_release(taken[i]), QZ_OK);
     EXPECT(qz_handle_free(h, 0), QZ_OK);

@@ -179,8 +179,7 @@ static race unloading;
 static void callback_of_a_plugin(void *object, void *ctx) {
     (void)object, (void)ctx;
     CHECK(!atomic_load(&unloading.unloaded));
-    for (volatile int i = 0; i < 200; i++) {
-    }
+    for (volatile int i = 0; i < 200; i++) {}
     CHECK(!atomic_load(&unloading.unloaded));
 }
 
@@ -216,7 +215,8 @@ static void no_callback_after_nothing_is_left(void) {
         atomic_store(&unloading.unloaded, false);
         atomic_store(&unloading.stop, false);
         EXPECT(qz_kind_new("plugin", &ops, &unloading.kind), QZ_OK);
-        for (uintptr_t i = 0; i < THREADS; i++) start_thread(&threads[i], make_and_free, (void *)(i + (uintptr_t)round * 10));
+        for (uintptr_t i = 0; i < THREADS; i++)
+            start_thread(&threads[i], make_and_free, (void *)(i + (uintptr_t)round * 10));
         sleep_ms(round % 3);
         EXPECT(qz_kind_close(unloading.kind, QZ_DEFAULT_TIMEOUT, &left), QZ_OK);
         CHECK(left == 0);
@@ -226,7 +226,8 @@ static void no_callback_after_nothing_is_left(void) {
     }
     made = atomic_load(&unloading.made);
     CHECK_SAY(made > ROUNDS && atomic_load(&unloading.refused) > 0, "no overlap: nothing was tested");
-    printf("    %d kinds closed under %ld new handles, %ld were refused\n", ROUNDS, made, atomic_load(&unloading.refused));
+    printf("    %d kinds closed under %ld new handles, %ld were refused\n", ROUNDS, made,
+           atomic_load(&unloading.refused));
 }
 
 int main(void) {

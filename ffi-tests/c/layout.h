@@ -13,41 +13,42 @@
 #endif
 
 /* STRUCTURE(name, size) and MEMBER(structure, name, offset, size): 64-bit targets. */
-#define LAYOUT(STRUCTURE, MEMBER)                  \
-    STRUCTURE(qz_guard, 8)                         \
-    MEMBER(qz_guard, word, 0, 8)                   \
-    STRUCTURE(qz_rundown, 8)                       \
-    MEMBER(qz_rundown, word, 0, 8)                 \
-    STRUCTURE(qz_kind_ops, 32)                     \
-    MEMBER(qz_kind_ops, struct_size, 0, 8)         \
-    MEMBER(qz_kind_ops, on_close, 8, 8)            \
-    MEMBER(qz_kind_ops, on_destroy, 16, 8)         \
-    MEMBER(qz_kind_ops, ctx, 24, 8)                \
-    STRUCTURE(qz_handle_info, 88)                  \
-    MEMBER(qz_handle_info, state, 0, 4)            \
-    MEMBER(qz_handle_info, in_flight, 4, 4)        \
-    MEMBER(qz_handle_info, holds, 8, 4)            \
-    MEMBER(qz_handle_info, reserved, 12, 4)        \
-    MEMBER(qz_handle_info, age_ms, 16, 8)          \
-    MEMBER(qz_handle_info, kind, 24, 32)           \
-    MEMBER(qz_handle_info, label, 56, 32)          \
-    STRUCTURE(qz_occupant, 80)                     \
-    MEMBER(qz_occupant, thread_id, 0, 8)           \
-    MEMBER(qz_occupant, since_ms, 8, 8)            \
-    MEMBER(qz_occupant, thread_name, 16, 16)       \
-    MEMBER(qz_occupant, operation, 32, 40)         \
-    MEMBER(qz_occupant, is_hold, 72, 4)            \
+#define LAYOUT(STRUCTURE, MEMBER)            \
+    STRUCTURE(qz_guard, 8)                   \
+    MEMBER(qz_guard, word, 0, 8)             \
+    STRUCTURE(qz_rundown, 8)                 \
+    MEMBER(qz_rundown, word, 0, 8)           \
+    STRUCTURE(qz_kind_ops, 32)               \
+    MEMBER(qz_kind_ops, struct_size, 0, 8)   \
+    MEMBER(qz_kind_ops, on_close, 8, 8)      \
+    MEMBER(qz_kind_ops, on_destroy, 16, 8)   \
+    MEMBER(qz_kind_ops, ctx, 24, 8)          \
+    STRUCTURE(qz_handle_info, 88)            \
+    MEMBER(qz_handle_info, state, 0, 4)      \
+    MEMBER(qz_handle_info, in_flight, 4, 4)  \
+    MEMBER(qz_handle_info, holds, 8, 4)      \
+    MEMBER(qz_handle_info, reserved, 12, 4)  \
+    MEMBER(qz_handle_info, age_ms, 16, 8)    \
+    MEMBER(qz_handle_info, kind, 24, 32)     \
+    MEMBER(qz_handle_info, label, 56, 32)    \
+    STRUCTURE(qz_occupant, 80)               \
+    MEMBER(qz_occupant, thread_id, 0, 8)     \
+    MEMBER(qz_occupant, since_ms, 8, 8)      \
+    MEMBER(qz_occupant, thread_name, 16, 16) \
+    MEMBER(qz_occupant, operation, 32, 40)   \
+    MEMBER(qz_occupant, is_hold, 72, 4)      \
     MEMBER(qz_occupant, has_ended, 76, 4)
 
 #define ASSERT_STRUCTURE(structure, bytes) ASSERT_LAYOUT(sizeof(structure) == (bytes));
-#define ASSERT_MEMBER(structure, member, at, bytes)         \
-    ASSERT_LAYOUT(offsetof(structure, member) == (at));     \
+#define ASSERT_MEMBER(structure, member, at, bytes)     \
+    ASSERT_LAYOUT(offsetof(structure, member) == (at)); \
     ASSERT_LAYOUT(sizeof(((structure *)0)->member) == (bytes));
 
 LAYOUT(ASSERT_STRUCTURE, ASSERT_MEMBER)
 
 ASSERT_LAYOUT(sizeof(qz_status) == 4); /* int: what ctypes and other languages take it for */
 ASSERT_LAYOUT(sizeof(qz_state) == 4);
-ASSERT_LAYOUT(QZ_OK == 0 && QZ_FREE_PENDING == 1 && QZ_ALREADY_FREED == 2 && QZ_ERR_NULL == -1 && QZ_ERR_NOT_INSIDE == -16);
+ASSERT_LAYOUT(QZ_OK == 0 && QZ_FREE_PENDING == 1 && QZ_ALREADY_FREED == 2 && QZ_ERR_NULL == -1 &&
+              QZ_ERR_NOT_INSIDE == -16);
 
 #endif

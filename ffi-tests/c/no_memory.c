@@ -12,7 +12,7 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
-static _Thread_local long allocations; /* asked for by this thread */
+static _Thread_local long allocations;  /* asked for by this thread */
 static _Thread_local long succeed = -1; /* how many more may succeed; negative: all */
 static _Thread_local long failed;
 
@@ -100,7 +100,8 @@ static void free_allocates_nothing(void) {
     CHECK(qz_handle_enter(h[2], kind, "self", &object) == QZ_OK);
     CHECK(qz_handle_free(h[2], QZ_INFINITE) == QZ_FREE_PENDING);
     CHECK(qz_handle_leave(h[2]) == QZ_OK);
-    for (int i = 3; i < N - 1; i++) CHECK((i % 2 ? qz_handle_try_free(h[i]) : qz_handle_free(h[i], QZ_DEFAULT_TIMEOUT)) == QZ_OK);
+    for (int i = 3; i < N - 1; i++)
+        CHECK((i % 2 ? qz_handle_try_free(h[i]) : qz_handle_free(h[i], QZ_DEFAULT_TIMEOUT)) == QZ_OK);
     for (int i = 3; i < N - 1; i++) CHECK(qz_handle_free(h[i], QZ_DEFAULT_TIMEOUT) == QZ_ALREADY_FREED);
     CHECK(qz_handle_enter(h[5], kind, "stale", &object) == QZ_ERR_FREED);
     CHECK_SAY(allocations == before, "the frees asked for memory %ld times", allocations - before);
@@ -145,9 +146,10 @@ static void new_handles_until_there_is_no_memory(void) {
         if ((got = qz_handle_new(kind, &t[made], &h[made])) != QZ_OK) break;
     }
     succeed_again();
-    CHECK_SAY(got == QZ_ERR_NO_MEMORY && failed > 0, "%d handles without memory, then %s", made, qz_status_name((int32_t)got));
+    CHECK_SAY(got == QZ_ERR_NO_MEMORY && failed > 0, "%d handles without memory, then %s", made,
+              qz_status_name((int32_t)got));
     log_status("qz_handle_new(", got);
-    CHECK(h[made] == NULL && destroys(&t[made]) == 0); /* the object stays the caller's */
+    CHECK(h[made] == NULL && destroys(&t[made]) == 0);      /* the object stays the caller's */
     EXPECT(qz_handle_new(kind, &t[made], &h[made]), QZ_OK); /* with memory, the same object is taken */
     for (int i = 0; i <= made; i++) {
         void *object = NULL;
@@ -169,7 +171,8 @@ static void new_kinds_until_there_is_no_memory(void) {
         if ((got = qz_kind_new("no memory", NULL, &kinds[made])) != QZ_OK) break;
     }
     succeed_again();
-    CHECK_SAY(got == QZ_ERR_NO_MEMORY && failed > 0, "%d kinds without memory, then %s", made, qz_status_name((int32_t)got));
+    CHECK_SAY(got == QZ_ERR_NO_MEMORY && failed > 0, "%d kinds without memory, then %s", made,
+              qz_status_name((int32_t)got));
     log_status("qz_kind_new(", got);
     CHECK(kinds[made] == NULL);
     EXPECT(qz_kind_new("memory again", NULL, &kinds[made]), QZ_OK);
@@ -191,11 +194,13 @@ static void new_holds_until_there_is_no_memory(void) {
         if ((got = qz_handle_hold(h, kind, "no memory", &object, &holds[made])) != QZ_OK) break;
     }
     succeed_again();
-    CHECK_SAY(got == QZ_ERR_NO_MEMORY && failed > 0, "%d holds without memory, then %s", made, qz_status_name((int32_t)got));
+    CHECK_SAY(got == QZ_ERR_NO_MEMORY && failed > 0, "%d holds without memory, then %s", made,
+              qz_status_name((int32_t)got));
     log_status("qz_handle_hold(", got);
     CHECK(holds[made] == NULL);
     EXPECT(qz_handle_get_info(h, &info, sizeof info), QZ_OK);
-    CHECK_SAY((int)info.in_flight == made, "%d holds, %u in flight", made, info.in_flight); /* the refused one is not in flight */
+    CHECK_SAY((int)info.in_flight == made, "%d holds, %u in flight", made,
+              info.in_flight); /* the refused one is not in flight */
     for (int i = 0; i < made; i++) CHECK(qz_hold_release(holds[i]) == QZ_OK);
     EXPECT(qz_handle_try_free(h), QZ_OK);
     CHECK(destroys(&t) == 1);
@@ -214,7 +219,8 @@ static void entering_ever_deeper(void) {
     for (; inside < DEEP; inside++)
         if ((got = qz_handle_enter(h[inside], kind, "deep", &object)) != QZ_OK) break;
     succeed_again();
-    CHECK_SAY(got == QZ_ERR_NO_MEMORY && inside >= 8, "inside %d handles, then %s", inside, qz_status_name((int32_t)got));
+    CHECK_SAY(got == QZ_ERR_NO_MEMORY && inside >= 8, "inside %d handles, then %s", inside,
+              qz_status_name((int32_t)got));
     log_status("qz_handle_enter(", got);
     EXPECT(qz_handle_leave(h[inside]), QZ_ERR_NOT_INSIDE);
     EXPECT(qz_handle_try_free(h[inside]), QZ_OK); /* the refused one is not in flight */
@@ -281,11 +287,11 @@ static void *one_life(void *unused) {
     (void)unused;
     thing_init(&t);
     qz_kind_ops ops = {sizeof ops, thing_on_close, thing_on_destroy, NULL};
-#define OK_OR_NO_MEMORY(call)                                                                                     \
-    do {                                                                                                          \
-        got = (call);                                                                                             \
+#define OK_OR_NO_MEMORY(call)                                                                                      \
+    do {                                                                                                           \
+        got = (call);                                                                                              \
         CHECK_SAY(got == QZ_OK || got == QZ_ERR_NO_MEMORY, "%s answered %s", #call, qz_status_name((int32_t)got)); \
-        log_status(#call, got);                                                                                   \
+        log_status(#call, got);                                                                                    \
     } while (0)
     qz_status got;
     fail_after(allowed);

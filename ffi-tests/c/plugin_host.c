@@ -21,12 +21,12 @@ typedef int (*plugin_use)(void);
 static pthread_barrier_t used, unloaded;
 static plugin_use use;
 
-#define CHECK(claim)                                                             \
-    do {                                                                         \
-        if (!(claim)) {                                                          \
-            fprintf(stderr, "FAILED plugin_host.c:%d: %s\n", __LINE__, #claim);  \
-            _Exit(1);                                                            \
-        }                                                                        \
+#define CHECK(claim)                                                            \
+    do {                                                                        \
+        if (!(claim)) {                                                         \
+            fprintf(stderr, "FAILED plugin_host.c:%d: %s\n", __LINE__, #claim); \
+            _Exit(1);                                                           \
+        }                                                                       \
     } while (0)
 
 static void *use_then_outlive(void *unused) {

@@ -31,14 +31,17 @@ static const struct {
 
 static void numbers_and_names(void) {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        CHECK_SAY((int32_t)table[i].status == table[i].number, "%s is %d, not %d", table[i].name, (int)table[i].status, (int)table[i].number);
-        CHECK_SAY(strcmp(qz_status_name(table[i].number), table[i].name) == 0, "%d is called %s", (int)table[i].number, qz_status_name(table[i].number));
+        CHECK_SAY((int32_t)table[i].status == table[i].number, "%s is %d, not %d", table[i].name, (int)table[i].status,
+                  (int)table[i].number);
+        CHECK_SAY(strcmp(qz_status_name(table[i].number), table[i].name) == 0, "%d is called %s", (int)table[i].number,
+                  qz_status_name(table[i].number));
     }
 }
 
 static void every_other_number_is_unknown(void) {
     static const int32_t others[] = {3, 4, 100, -17, -18, -100, INT32_MAX, INT32_MIN, INT32_MIN + 1};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) CHECK(strcmp(qz_status_name(others[i]), "QZ_ERR_UNKNOWN") == 0);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(strcmp(qz_status_name(others[i]), "QZ_ERR_UNKNOWN") == 0);
     for (int32_t i = -100000; i < 100000; i++)
         if (i < -16 || i > 2) CHECK(strcmp(qz_status_name(i), "QZ_ERR_UNKNOWN") == 0);
     uint64_t state = 42;
@@ -69,15 +72,16 @@ static void every_refusal_has_words(void) {
     qz_handle *h = new_handle(kind, &t);
     char seen[8][512];
     int n = 0;
-#define REFUSED(call, status)                                                               \
-    do {                                                                                    \
-        EXPECT(call, status);                                                               \
-        snprintf(seen[n], sizeof seen[n], "%s", qz_last_error());                           \
-        CHECK_SAY(strlen(seen[n]) > 5, "%s: '%s'", #call, seen[n]);                         \
-        CHECK_SAY(strchr(seen[n], '\n') == NULL, "%s: more than one line", #call);          \
-        for (int i = 0; i < n; i++) CHECK_SAY(strcmp(seen[i], seen[n]) != 0, "%s: '%s' was said of another error", #call, seen[n]); \
-        printf("    %-24s %s\n", #status, seen[n]);                                         \
-        n++;                                                                                \
+#define REFUSED(call, status)                                                                               \
+    do {                                                                                                    \
+        EXPECT(call, status);                                                                               \
+        snprintf(seen[n], sizeof seen[n], "%s", qz_last_error());                                           \
+        CHECK_SAY(strlen(seen[n]) > 5, "%s: '%s'", #call, seen[n]);                                         \
+        CHECK_SAY(strchr(seen[n], '\n') == NULL, "%s: more than one line", #call);                          \
+        for (int i = 0; i < n; i++)                                                                         \
+            CHECK_SAY(strcmp(seen[i], seen[n]) != 0, "%s: '%s' was said of another error", #call, seen[n]); \
+        printf("    %-24s %s\n", #status, seen[n]);                                                         \
+        n++;                                                                                                \
     } while (0)
     REFUSED(qz_handle_leave(NULL), QZ_ERR_NULL);
     REFUSED(qz_handle_leave((qz_handle *)&t), QZ_ERR_BAD_HANDLE);

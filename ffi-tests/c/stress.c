@@ -47,7 +47,8 @@ static void on_close(void *argument, void *ctx) {
     object *o = argument;
     (void)ctx;
     CHECK(o->state[0] == ALIVE);
-    if (atomic_load_explicit(&o->inside, memory_order_relaxed) > 0 && !atomic_exchange(&o->record->met, true)) add(&met, 1);
+    if (atomic_load_explicit(&o->inside, memory_order_relaxed) > 0 && !atomic_exchange(&o->record->met, true))
+        add(&met, 1);
 }
 
 static void on_destroy(void *argument, void *ctx) {
@@ -76,8 +77,7 @@ static record *open_one(void) {
     qz_status got = qz_handle_new(kind, o, &r->handle);
     CHECK_SAY(got == QZ_OK, "handle_new answered %s", qz_status_name((int32_t)got));
     r->next = atomic_load(&all_records);
-    while (!atomic_compare_exchange_weak(&all_records, &r->next, r)) {
-    }
+    while (!atomic_compare_exchange_weak(&all_records, &r->next, r)) {}
     add(&opened, 1);
     return r;
 }
@@ -85,7 +85,8 @@ static record *open_one(void) {
 static void use(object *o, uint64_t *random) {
     atomic_fetch_add_explicit(&o->inside, 1, memory_order_relaxed);
     uint64_t work = next_random(random) % 64;
-    for (uint64_t i = 0; i <= work; i++) CHECK_SAY(((volatile object *)o)->state[i % 6] == ALIVE, "inside an object that is gone");
+    for (uint64_t i = 0; i <= work; i++)
+        CHECK_SAY(((volatile object *)o)->state[i % 6] == ALIVE, "inside an object that is gone");
     if (next_random(random) % 32 == 0) sched_yield();
     if (next_random(random) % 256 == 0) sleep_ms(1); /* asleep inside: the drains must sleep too */
     CHECK(o->state[5] == ALIVE);
@@ -94,7 +95,8 @@ static void use(object *o, uint64_t *random) {
 
 static void destroyed_as_told(record *r, qz_status got) {
     if (got == QZ_OK || got == QZ_ALREADY_FREED)
-        CHECK_SAY(atomic_load(&r->destroyed) == 1, "a free answered %s before the object was destroyed", qz_status_name((int32_t)got));
+        CHECK_SAY(atomic_load(&r->destroyed) == 1, "a free answered %s before the object was destroyed",
+                  qz_status_name((int32_t)got));
 }
 
 /* Frees in one of seven ways, and puts a new handle in its place if that closed it. */
@@ -148,7 +150,9 @@ static void look(record *r, uint64_t *random) {
     case 0:
         got = qz_handle_wait_freed(r->handle, (int64_t)(next_random(random) % 2));
         if (got == QZ_OK) CHECK(atomic_load(&r->destroyed) == 1);
-        else CHECK(got == QZ_ERR_TIMEOUT || got == QZ_ERR_DEADLOCK); /* a hold of this thread's may be all that keeps it */
+        else
+            CHECK(got == QZ_ERR_TIMEOUT ||
+                  got == QZ_ERR_DEADLOCK); /* a hold of this thread's may be all that keeps it */
         break;
     case 1:
         got = qz_handle_occupants(r->handle, found, sizeof *found, 4, &count);
@@ -279,10 +283,14 @@ int main(int argc, char **argv) {
 
     long o = atomic_load(&opened), d = atomic_load(&destroyed), m = atomic_load(&met);
     printf("stress: %d threads, %d slots, %.1f s\n", threads, slot_count, took / 1e3);
-    printf("  operations  admitted %ld, held %ld, refused %ld\n", atomic_load(&admitted), atomic_load(&held), atomic_load(&refused));
-    printf("  frees       OK %ld, already freed %ld, pending %ld, busy %ld\n", atomic_load(&freed_ok), atomic_load(&freed_already), atomic_load(&freed_pending), atomic_load(&freed_busy));
-    printf("  handles     opened %ld, destroyed %ld; on_freed due %ld, run %ld\n", o, d, atomic_load(&hooks_due), atomic_load(&hooks_run));
-    printf("  overlap     %ld of %ld handles were closed while somebody was inside (%.1f %%)\n", m, o, 100.0 * (double)m / (double)o);
+    printf("  operations  admitted %ld, held %ld, refused %ld\n", atomic_load(&admitted), atomic_load(&held),
+           atomic_load(&refused));
+    printf("  frees       OK %ld, already freed %ld, pending %ld, busy %ld\n", atomic_load(&freed_ok),
+           atomic_load(&freed_already), atomic_load(&freed_pending), atomic_load(&freed_busy));
+    printf("  handles     opened %ld, destroyed %ld; on_freed due %ld, run %ld\n", o, d, atomic_load(&hooks_due),
+           atomic_load(&hooks_run));
+    printf("  overlap     %ld of %ld handles were closed while somebody was inside (%.1f %%)\n", m, o,
+           100.0 * (double)m / (double)o);
     CHECK(o == d);
     CHECK(atomic_load(&hooks_due) == atomic_load(&hooks_run));
     CHECK_SAY(m > 0 && atomic_load(&refused) > 0 && atomic_load(&freed_already) > 0, "no overlap: nothing was tested");

@@ -13,7 +13,7 @@ typedef struct thing {
     int alive;
     atomic_int closes;
     atomic_int destroys;
-    atomic_int misordered; /* on_close during or after on_destroy */
+    atomic_int misordered;    /* on_close during or after on_destroy */
     atomic_uint destroyed_by; /* the thread id that ran on_destroy */
     atomic_bool destroying;
 } thing;

@@ -11,7 +11,7 @@ struct Session {
 };
 
 void wake(void *object, void *) { static_cast<Session *>(object)->value++; }
-}  // namespace
+} // namespace
 
 int main() {
     Session session{};

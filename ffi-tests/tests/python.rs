@@ -29,16 +29,21 @@ fn declared() -> Option<serde_json::Value> {
 #[test]
 fn every_function_is_declared_with_as_many_arguments() {
     let Some(declared) = declared() else { return };
-    let python: BTreeMap<String, usize> = serde_json::from_value(declared["functions"].clone()).expect("a map of counts");
+    let python: BTreeMap<String, usize> =
+        serde_json::from_value(declared["functions"].clone()).expect("a map of counts");
     let header: BTreeMap<String, usize> =
         parsed_header::functions().into_iter().map(|function| (function.name, function.arguments)).collect();
-    assert_eq!(python, header, "ffi-tests/python/abi.py (left) and include/quiescent.h (right) declare other functions");
+    assert_eq!(
+        python, header,
+        "ffi-tests/python/abi.py (left) and include/quiescent.h (right) declare other functions"
+    );
 }
 
 #[test]
 fn every_number_is_the_headers() {
     let Some(declared) = declared() else { return };
-    let python: BTreeMap<String, i64> = serde_json::from_value(declared["constants"].clone()).expect("a map of numbers");
+    let python: BTreeMap<String, i64> =
+        serde_json::from_value(declared["constants"].clone()).expect("a map of numbers");
     let mut header = parsed_header::constants();
     header.retain(|name, _| !name.starts_with("QZ_VERSION") && name != "QZ_ABI_VERSION");
     assert_eq!(python, header, "ffi-tests/python/abi.py (left) and include/quiescent.h (right) have other numbers");

@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::ffi::Status;
-use crate::handle::AnyHandle;
+use crate::handle::{AnyHandle, AnyKind, Occupant};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_char;
 use std::fmt::Write;
@@ -51,32 +51,54 @@ pub(super) fn refuse(error: Error) -> Status {
     error.into()
 }
 
-/// Says who keeps a free pending.
-pub(super) fn tell_occupants(handle: AnyHandle) {
+/// Writes the words at once.
+fn tell(write: impl FnOnce(&mut Text)) {
     REFUSED.set(None);
     OS_ERROR.set(0);
     TEXT.with_borrow_mut(|text| {
         text.clear();
-        let _ = write!(text, "the free is pending; still inside:");
+        write(text);
+    });
+}
+
+/// Says that handles are left.
+pub(super) fn tell_left(left: usize) {
+    tell(|text| {
+        let _ = write!(text, "{left} handles are left: somebody is inside, or they were opened meanwhile");
+    });
+}
+
+/// Says who keeps a free pending.
+pub(super) fn tell_pending(handle: AnyHandle) {
+    // Of a kind: what keeps it are its handles.
+    let left = AnyKind::of(handle).map_or(0, AnyKind::count_live);
+    tell(|text| {
+        let _ = write!(text, "the free is pending; ");
         let before = text.length;
+        if left > 0 {
+            let _ = write!(text, "{left} handles of the kind are still open");
+            return;
+        }
         // The handle may be over by now; then there is nobody to name.
-        let _ = handle.occupants(|occupant| {
-            let operation = text_of(&occupant.operation);
-            let what = if occupant.is_hold { "hold" } else { "operation" };
-            let separator = if text.length == before { "" } else { "," };
-            let _ = write!(text, "{separator} thread {} '{}'", occupant.thread, text_of(&occupant.thread_name));
-            let _ = write!(text, " in {what} '{}'", if operation.is_empty() { "?" } else { operation });
-            if let Some(since) = occupant.since {
-                let _ = write!(text, " for {} ms", since.as_millis());
-            }
-            if occupant.has_ended {
-                let _ = write!(text, " (that thread has ended)");
-            }
-        });
+        let _ = handle.occupants(|occupant| tell_occupant(text, before, &occupant));
         if text.length == before {
-            let _ = write!(text, " nobody any more");
+            let _ = write!(text, "nobody is inside any more: the object is being destroyed, or was just now");
         }
     });
+}
+
+fn tell_occupant(text: &mut Text, before: usize, occupant: &Occupant) {
+    let operation = text_of(&occupant.operation);
+    let what = if occupant.since.is_some() { "hold" } else { "operation" };
+    let separator = if text.length == before { "still inside:" } else { "," };
+    let _ = write!(text, "{separator} thread {} '{}'", occupant.thread, text_of(&occupant.thread_name));
+    let _ = write!(text, " in {what} '{}'", if operation.is_empty() { "?" } else { operation });
+    if let Some(since) = occupant.since {
+        let _ = write!(text, " for {} ms", since.as_millis());
+    }
+    if occupant.has_ended {
+        let _ = write!(text, " (that thread has ended)");
+    }
 }
 
 fn text_of(bytes: &[u8]) -> &str {

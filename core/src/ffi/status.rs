@@ -19,6 +19,15 @@ impl Status {
     /// Another call freed it: the object is destroyed.
     pub const AlreadyFreed: Status = Status(2);
 
+    /// A status of the author's own library: `code` is at least 100, or at most -100.
+    ///
+    /// # Panics
+    /// For a code that is kept for this library's statuses (a compile error in a constant).
+    pub const fn own(code: i32) -> Status {
+        assert!(code >= 100 || code <= -100, "-99 to 99 are kept for the library's own statuses");
+        Status(code)
+    }
+
     /// The number.
     #[must_use]
     pub const fn code(self) -> i32 {

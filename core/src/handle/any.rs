@@ -64,14 +64,15 @@ impl Resolved {
         Ok(Resolved { token, index: parts.index, generation: parts.generation, shell })
     }
 
-    /// Finds the shell of a handle proper: holds have a release of their own.
-    pub(crate) fn find_handle(token: u64) -> Result<Resolved, Error> {
+    /// Finds the shell of a handle proper, of `kind` if that is given: holds have a release of their
+    /// own. A life that is over passes: what to make of it is the operation's.
+    pub(crate) fn find_handle(token: u64, kind: Option<AnyKind>) -> Result<Resolved, Error> {
         let resolved = Resolved::find(token)?;
-        match resolved.shell.check(resolved.identity(Some(kind::HOLDS))) {
-            Ok(_) => Err(Error::WrongKind),
-            // Not a hold; or over, of which the operation itself makes what it will.
-            Err(Refusal::WrongKind | Refusal::Stale) => Ok(resolved),
-            Err(refusal) => Err(refusal.into()),
+        let expected = kind.map_or(kind::HOLDS, AnyKind::bits);
+        match (resolved.shell.check(resolved.identity(Some(expected))), kind) {
+            (Ok(_), Some(_)) | (Err(Refusal::Stale), _) | (Err(Refusal::WrongKind), None) => Ok(resolved),
+            (Ok(_), None) => Err(Error::WrongKind),
+            (Err(refusal), _) => Err(refusal.into()),
         }
     }
 
@@ -137,11 +138,12 @@ impl Life for Resolved {
     }
 
     fn vacated(&self, vacated: Vacated) {
-        if vacated.notify {
-            freed_hooks::run_ended(self.shell);
-        }
         // Read before the shell is another's. The kind's own end may follow: this was its last handle.
         let kind = self.shell.kind();
+        if vacated.notify {
+            // The handle still counts on its kind: a callback that ends the kind waits for itself.
+            Record::run_hook(kind, || freed_hooks::run_ended(self.shell));
+        }
         DIRECTORY.give_back(self.index, vacated.generation);
         kind::release(kind);
     }
@@ -202,6 +204,23 @@ impl AnyHandle {
     /// `operation` is null or a C string that is never given back.
     #[inline]
     pub unsafe fn enter(self, kind: AnyKind, operation: *const c_char) -> Result<(*mut c_void, RawEntry), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.enter_own(kind, operation) }.map_err(|error| kind.explain(error))
+    }
+
+    /// [`AnyHandle::enter`] by a caller whose kind is beyond doubt.
+    ///
+    /// # Errors
+    /// As [`AnyHandle::enter`].
+    ///
+    /// # Safety
+    /// As [`AnyHandle::enter`].
+    #[inline]
+    pub(crate) unsafe fn enter_own(
+        self,
+        kind: AnyKind,
+        operation: *const c_char,
+    ) -> Result<(*mut c_void, RawEntry), Error> {
         let (record, resolved) = self.admit(kind)?;
         let slot = resolved.noted(record.note_operation(self.0, operation))?;
         Ok((resolved.shell.object(), RawEntry { resolved, slot }))
@@ -230,11 +249,8 @@ impl AnyHandle {
     fn admit(self, kind: AnyKind) -> Result<(&'static Record, Resolved), Error> {
         let resolved = Resolved::find(self.0)?;
         let record = Record::current()?;
-        match resolved.shell.admit(resolved.identity(Some(kind.bits()))) {
-            Ok(()) => Ok((record, resolved)),
-            Err(Refusal::WrongKind) => Err(kind.explain_mismatch()),
-            Err(refusal) => Err(refusal.into()),
-        }
+        resolved.shell.admit(resolved.identity(Some(kind.bits())))?;
+        Ok((record, resolved))
     }
 
     /// Ends the calling thread's latest-begun operation on this handle that is still in flight, for a
@@ -263,8 +279,8 @@ impl AnyHandle {
 
     /// Whether a new operation would be refused: `true` unless this is a handle that is open.
     #[must_use]
-    pub fn is_closing(self) -> bool {
-        Resolved::find_handle(self.0)
+    pub fn is_closing(self, kind: Option<AnyKind>) -> bool {
+        Resolved::find_handle(self.0, kind)
             .and_then(|resolved| Ok(resolved.shell.check(resolved.identity(None))?))
             .map_or(true, State::is_closed)
     }
@@ -279,7 +295,7 @@ impl AnyHandle {
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (also for a hold), [`Error::Forked`].
     /// Nothing was freed.
     pub fn free(self, kind: Option<AnyKind>, timeout: Duration) -> Result<Freed, Error> {
-        let resolved = Resolved::find_handle(self.0)?;
+        let resolved = Resolved::find_handle(self.0, kind)?;
         let id = resolved.identity(kind.map(AnyKind::bits));
         over(free::free(resolved.shell, id, Deadline::after(timeout), resolved))
     }
@@ -289,7 +305,7 @@ impl AnyHandle {
     /// # Errors
     /// [`Error::Busy`]: somebody is inside; the handle stays as it was. Others as [`AnyHandle::free`].
     pub fn try_free(self, kind: Option<AnyKind>) -> Result<Freed, Error> {
-        let resolved = Resolved::find_handle(self.0)?;
+        let resolved = Resolved::find_handle(self.0, kind)?;
         let id = resolved.identity(kind.map(AnyKind::bits));
         match free::try_free(resolved.shell, id, &resolved) {
             Ok(Some(freed)) => Ok(freed),
@@ -304,13 +320,8 @@ impl AnyHandle {
     /// # Errors
     /// [`Error::Timeout`]; [`Error::Deadlock`]: the caller itself keeps it alive (it is inside, or its own holds are all that is in flight).
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Forked`].
-    pub fn wait_freed(self, timeout: Duration) -> Result<(), Error> {
-        let resolved = Resolved::find_handle(self.0)?;
-        match resolved.shell.check(resolved.identity(None)) {
-            Err(Refusal::Stale) => return Ok(()),
-            Err(refusal) => return Err(refusal.into()),
-            Ok(_) => {}
-        }
+    pub fn wait_freed(self, kind: Option<AnyKind>, timeout: Duration) -> Result<(), Error> {
+        let resolved = Resolved::find_handle(self.0, kind)?;
         match free::outlive(resolved.shell, resolved.generation, Deadline::after(timeout), &resolved) {
             free::Outlived::Yes => Ok(()),
             free::Outlived::Late => Err(Error::Timeout),
@@ -325,8 +336,8 @@ impl AnyHandle {
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold),
     /// [`Error::Forked`]. Then it is never called.
-    pub fn on_freed(self, run: Box<dyn FnOnce() + Send>) -> Result<Freed, Error> {
-        let resolved = Resolved::find_handle(self.0)?;
+    pub fn on_freed(self, kind: Option<AnyKind>, run: Box<dyn FnOnce() + Send>) -> Result<Freed, Error> {
+        let resolved = Resolved::find_handle(self.0, kind)?;
         let generation = resolved.generation;
         let hook = FreedHook::new(generation, run).ok_or(Error::NoMemory)?;
         let in_time = freed_hooks::register(resolved.shell, hook);
@@ -339,7 +350,7 @@ impl AnyHandle {
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Freed`],
     /// [`Error::Forked`].
     pub fn set_label(self, label: &str) -> Result<(), Error> {
-        let resolved = Resolved::find_handle(self.0)?;
+        let resolved = Resolved::find_handle(self.0, None)?;
         let id = resolved.identity(None);
         // Counted meanwhile, so that the label does not land in the shell's next life.
         resolved.shell.admit(id)?;

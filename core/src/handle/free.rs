@@ -16,6 +16,10 @@
 //!    └─ recount ── nobody inside ──────────────────────────────────────▶ end
 //! ```
 //!
+//! A free that finds the handle pending begins at "the closer is counted" and goes the same way, so that
+//! what blocks is woken again; it answers "already freed" in place of "destroyed", which is the first
+//! closer's.
+//!
 //! *End*: `on_destroy`, then the next generation (which wakes all who wait for this life to be over),
 //! then the `on_freed` callbacks.
 //!
@@ -26,7 +30,8 @@
 //! # Invariants
 //!
 //! 1. One thread owns the end of a life: the closer, for as long as it has not deferred; after that,
-//!    whoever takes the count to zero.
+//!    whoever takes the count to zero, or a later free that takes over (from a count above zero, taking
+//!    *deferred* back in the same step) and is the closer from then on.
 //! 2. Recount, uncount and defer each decide "is anybody inside" in the step that changes the count.
 //!    Without that look in defer a last leave just before it would find nobody to destroy, and so would
 //!    the closer.
@@ -34,8 +39,8 @@
 //!    `on_destroy` returned.
 
 use crate::deadline::Deadline;
-use crate::guard::{Close, Departure};
-use crate::handle::shell::{Identity, Refusal, Shell, TryClose, Vacated};
+use crate::guard::Departure;
+use crate::handle::shell::{Close, Identity, Refusal, Shell, TryClose, Vacated};
 use std::time::Duration;
 
 /// What a free came to.
@@ -71,6 +76,8 @@ pub struct Closing<'shell, L> {
     shell: &'shell Shell,
     life: L,
     counted: bool,
+    /// What to answer when it is over: the first closer freed it, one that took over from it did not.
+    success: Freed,
     outcome: Option<Freed>,
 }
 
@@ -78,9 +85,9 @@ pub struct Closing<'shell, L> {
 pub enum Begun<'shell, L> {
     /// It is over already.
     Over(Freed),
-    /// This call closed it, and finishes with [`finish`].
+    /// This call closed it, or took over from one that gave up, and finishes with [`finish`].
     Closed(Closing<'shell, L>),
-    /// Another call closed it before.
+    /// Another call closed it before, and still waits; or the object is being destroyed.
     Lost(L),
 }
 
@@ -113,7 +120,10 @@ pub fn begin<L: Life>(shell: &Shell, id: Identity, life: L) -> Result<Begun<'_, 
             end(shell, &life);
             Begun::Over(Freed::Destroyed)
         }
-        Close::Busy => Begun::Closed(Closing { shell, life, counted: true, outcome: None }),
+        Close::Busy => Begun::Closed(Closing { shell, life, counted: true, success: Freed::Destroyed, outcome: None }),
+        Close::TakenOver => {
+            Begun::Closed(Closing { shell, life, counted: true, success: Freed::AlreadyFreed, outcome: None })
+        }
         Close::Lost => Begun::Lost(life),
     })
 }
@@ -239,6 +249,6 @@ impl<L: Life> Closing<'_, L> {
 
     fn end(&mut self) {
         end(self.shell, &self.life);
-        self.outcome = Some(Freed::Destroyed);
+        self.outcome = Some(self.success);
     }
 }

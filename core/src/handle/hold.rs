@@ -39,6 +39,22 @@ impl RawHold {
         operation: *const c_char,
     ) -> Result<(*mut c_void, RawHold), Error> {
         // SAFETY: the caller's promise.
+        unsafe { RawHold::take_own(handle, kind, operation) }.map_err(|error| kind.explain(error))
+    }
+
+    /// [`RawHold::take`] by a caller whose kind is beyond doubt.
+    ///
+    /// # Errors
+    /// As [`AnyHandle::enter`].
+    ///
+    /// # Safety
+    /// As [`AnyHandle::enter`].
+    pub(crate) unsafe fn take_own(
+        handle: AnyHandle,
+        kind: AnyKind,
+        operation: *const c_char,
+    ) -> Result<(*mut c_void, RawHold), Error> {
+        // SAFETY: the caller's promise.
         let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation) }?;
         Ok((object, RawHold { resolved, slot }))
     }

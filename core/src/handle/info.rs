@@ -75,7 +75,7 @@ impl AnyHandle {
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Freed`] once it is
     /// destroyed, [`Error::Forked`].
     pub fn info(self) -> Result<Info, Error> {
-        let handle = Resolved::find_handle(self.bits())?;
+        let handle = Resolved::find_handle(self.bits(), None)?;
         let id = handle.identity(None);
         let holds = record::sightings(handle.token).filter(|sighting| sighting.since.is_some()).count();
         let label = handle.shell.label.get();
@@ -98,7 +98,7 @@ impl AnyHandle {
     /// # Errors
     /// As [`AnyHandle::info`].
     pub fn occupants(self, mut each: impl FnMut(Occupant)) -> Result<(), Error> {
-        let handle = Resolved::find_handle(self.bits())?;
+        let handle = Resolved::find_handle(self.bits(), None)?;
         handle.shell.check(handle.identity(None))?;
         let now = deadline::now();
         for sighting in record::sightings(handle.token) {

@@ -96,14 +96,32 @@ impl AnyKind {
         Ok(resolved.shell.admit(resolved.identity(Some(KINDS)))?)
     }
 
-    /// A handle was not of this kind: because this is none, or because the handle is of another.
+    /// What to answer a caller that named this kind, when `error` is that a handle is not of it: it may
+    /// be no kind at all.
+    #[inline]
+    pub(crate) fn explain(self, error: Error) -> Error {
+        if error == Error::WrongKind { self.explain_mismatch() } else { error }
+    }
+
     #[cold]
-    pub(crate) fn explain_mismatch(self) -> Error {
+    fn explain_mismatch(self) -> Error {
         match Resolved::find(self.bits()).and_then(|kind| Ok(kind.shell.check(kind.identity(Some(KINDS)))?)) {
             // A kind that is over has no live handles: the handle is of another.
             Ok(_) | Err(Error::Freed | Error::WrongKind) => Error::WrongKind,
             Err(error) => error,
         }
+    }
+
+    /// `handle` as a kind, if it is one that is not over.
+    pub(crate) fn of(handle: AnyHandle) -> Option<AnyKind> {
+        let found = Resolved::find(handle.bits()).ok()?;
+        found.shell.check(found.identity(Some(KINDS))).is_ok().then_some(AnyKind(handle))
+    }
+
+    /// How many handles of this kind are not over. Looks at every shell.
+    #[must_use]
+    pub fn count_live(self) -> usize {
+        many::live(Some(self.bits())).count()
     }
 
     /// A handle of this kind that is not over.
@@ -123,7 +141,7 @@ impl AnyKind {
         let deadline = Deadline::after(timeout);
         // Before anything is closed. Handles that are opened meanwhile may find no room, and are counted as
         // left.
-        let batch = RefCell::new(Batch::with_room(many::live(Some(self.bits())).count() + SPARE_ROOM)?);
+        let batch = RefCell::new(Batch::with_room(self.count_live() + SPARE_ROOM)?);
         let begun = free::begin(kind.shell, kind.identity(Some(KINDS)), KindLife { kind, deadline, batch });
         let freed = match begun {
             Err(Refusal::Stale) => Freed::AlreadyFreed,
@@ -143,7 +161,7 @@ impl AnyKind {
                 }
             }
         };
-        let left = if freed == Freed::Pending { many::live(Some(self.bits())).count() } else { 0 };
+        let left = if freed == Freed::Pending { self.count_live() } else { 0 };
         Ok((freed, left))
     }
 }
@@ -253,7 +271,9 @@ pub fn hook_panics() -> u64 {
 /// Runs a hook written in Rust. A panic goes no further (Rust's panic hook has printed it by then) and
 /// is counted.
 pub(crate) fn contain(hook: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook)).is_err() {
+    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook)) {
+        // Leaked: its own destructor may panic.
+        std::mem::forget(payload);
         HOOK_PANICS.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -48,7 +48,7 @@ impl Batch {
         mut each: impl FnMut(usize, Result<Freed, Error>),
     ) {
         for (position, handle) in handles.take(self.room).enumerate() {
-            let begun = Resolved::find_handle(handle.bits()).and_then(|found| {
+            let begun = Resolved::find_handle(handle.bits(), None).and_then(|found| {
                 match free::begin(found.shell, found.identity(None), found) {
                     Err(Refusal::Stale) => Ok(Begun::Over(Freed::AlreadyFreed)),
                     begun => Ok(begun?),

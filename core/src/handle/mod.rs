@@ -63,8 +63,8 @@ pub mod pieces {
     pub use super::directory::Directory;
     pub use super::free::{Begun, Closing, Life, Outlived, begin, end, finish, free, leave, outlive, try_free};
     pub use super::freed_hooks::{FreedHook, register, run_ended};
-    pub use super::shell::{Identity, Refusal, Shell, Tenant, TryClose, Vacated};
-    pub use crate::guard::{Close, Departure};
+    pub use super::shell::{Close, Identity, Refusal, Shell, Tenant, TryClose, Vacated};
+    pub use crate::guard::Departure;
 }
 
 #[cfg(not(loom))]

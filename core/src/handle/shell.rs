@@ -12,7 +12,7 @@
 //! | closing | yes | n + 1 | – | – | the closer, which counts itself while `on_close` runs |
 //! | draining | yes | n > 0 | – | – | the closer, asleep |
 //! | quiescent | yes | 0 | – | – | the closer, about to destroy |
-//! | pending | yes | n > 0 | yes | – | the last one out |
+//! | pending | yes | n > 0 | yes | – | the last one out, unless another free takes over: then closing again |
 //! | destroying | yes | 0 | any | – | whoever took the count to zero; `on_destroy` runs once |
 //!
 //! Then the generation moves on by one and the shell is vacant again (or retired, when its generations
@@ -40,7 +40,7 @@
 //! Models in `tests/loom/shell.rs`, `tests/loom/free.rs` and `tests/loom/directory.rs`.
 
 use crate::deadline::Deadline;
-use crate::guard::{Close, Departure, HandleGuard};
+use crate::guard::{Departure, HandleGuard};
 use crate::handle::freed_hooks::FreedHooks;
 use crate::handle::label::Label;
 use crate::park::{self, Half};
@@ -111,6 +111,20 @@ impl From<Refused> for Refusal {
             Refused::Limit => Refusal::Limit,
         }
     }
+}
+
+/// What a close found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// Nobody was inside: the end is this caller's, now.
+    Idle,
+    /// This caller closed; somebody is inside.
+    Busy,
+    /// Another had closed and given up, and somebody is still inside: this caller is the closer now.
+    TakenOver,
+    /// Another is the closer, or the object is being destroyed.
+    Lost,
 }
 
 /// What `try_free` found.
@@ -232,10 +246,25 @@ impl Shell {
         self.guard.depart()
     }
 
-    /// Closes; a closer that finds somebody inside is counted until [`Shell::uncount`] or
-    /// [`Shell::defer`].
+    /// Closes, or takes over from a closer that gave up. A closer that finds somebody inside is counted
+    /// until [`Shell::uncount`] or [`Shell::defer`].
     pub fn close(&self, id: Identity) -> Result<Close, Refusal> {
-        self.guard.close(true, |state| self.judge(id, state))
+        let closed = self.guard.change(|state| {
+            self.judge(id, state).map_err(Some)?;
+            match (state.is_closed(), state.is_idle()) {
+                (false, true) => Ok(state.closed()),
+                (false, false) => Ok(state.closed().with_one_more()),
+                (true, false) if state.is_deferred() => Ok(state.taken_over()),
+                (true, _) => Err(None),
+            }
+        });
+        match closed {
+            Ok(change) if change.before.is_closed() => Ok(Close::TakenOver),
+            Ok(change) if change.before.is_idle() => Ok(Close::Idle),
+            Ok(_) => Ok(Close::Busy),
+            Err(None) => Ok(Close::Lost),
+            Err(Some(refusal)) => Err(refusal),
+        }
     }
 
     /// Closes if nobody is inside.

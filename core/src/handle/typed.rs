@@ -151,7 +151,7 @@ impl<T: Handle> Token<T> {
     #[inline]
     pub fn enter(self, operation: &'static CStr) -> Result<Entry<T>, Error> {
         // SAFETY: a `'static` C string.
-        let (_, entry) = unsafe { self.handle.enter(T::kind().expected(), operation.as_ptr()) }?;
+        let (_, entry) = unsafe { self.handle.enter_own(T::kind().expected(), operation.as_ptr()) }?;
         Ok(Entry { entry: ManuallyDrop::new(entry), of: PhantomData })
     }
 
@@ -162,7 +162,7 @@ impl<T: Handle> Token<T> {
     pub fn hold(self, operation: &'static CStr) -> Result<Hold<T>, Error> {
         let operation: *const c_char = operation.as_ptr();
         // SAFETY: a `'static` C string.
-        let (object, hold) = unsafe { RawHold::take(self.handle, T::kind().expected(), operation) }?;
+        let (object, hold) = unsafe { RawHold::take_own(self.handle, T::kind().expected(), operation) }?;
         Ok(Hold { object: object.cast(), hold: ManuallyDrop::new(hold) })
     }
 
@@ -194,7 +194,7 @@ impl<T: Handle> Token<T> {
     /// [`Error::Timeout`], [`Error::Deadlock`] (the caller itself is inside), [`Error::Null`],
     /// [`Error::BadHandle`], [`Error::Forked`].
     pub fn wait_freed(self, timeout: Duration) -> Result<(), Error> {
-        self.handle.wait_freed(timeout)
+        self.handle.wait_freed(Some(T::kind().expected()), timeout)
     }
 
     /// Has `run` called once, right after the value is dropped, by the thread that dropped it; at once
@@ -205,13 +205,13 @@ impl<T: Handle> Token<T> {
     /// [`Error::NoMemory`], [`Error::Null`], [`Error::BadHandle`], [`Error::Forked`]; then it is never
     /// called.
     pub fn on_freed(self, run: impl FnOnce() + Send + 'static) -> Result<Freed, Error> {
-        self.handle.on_freed(try_box(|| contain(run)).ok_or(Error::NoMemory)?)
+        self.handle.on_freed(Some(T::kind().expected()), try_box(|| contain(run)).ok_or(Error::NoMemory)?)
     }
 
     /// Whether operations should come to an end: `true` unless the handle is open.
     #[must_use]
     pub fn is_closing(self) -> bool {
-        self.handle.is_closing()
+        self.handle.is_closing(Some(T::kind().expected()))
     }
 
     /// The untyped handle.

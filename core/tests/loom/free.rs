@@ -1,7 +1,7 @@
 //! Races of the free of a handle: who destroys, when, and who is told.
 
 use crate::object::{House, Resident, life};
-use crate::{explore, explore_bounded, join, line_up, with};
+use crate::{explore, explore_at_most, join, line_up, with};
 use quiescent_core::Deadline;
 use quiescent_core::handle::Freed;
 use quiescent_core::handle::pieces::{Begun, Outlived, Refusal, begin, finish, free, leave, outlive, try_free};
@@ -66,7 +66,7 @@ fn settled(house: &House) {
 #[test]
 fn enter_vs_free_awake() {
     let outcomes = [("destroyed", 0), ("destroyed", 1), ("destroyed", 2), ("pending", 1), ("pending", 2)];
-    explore(outcomes, || {
+    explore_at_most(3, outcomes, || {
         let house = occupied(0);
         let callers = [0, 1].map(|part| with(&house, move |house| operate(house, part)));
         let freed = free_by(&house, Deadline::PASSED, house.resident());
@@ -79,7 +79,7 @@ fn enter_vs_free_awake() {
 /// The same with a free that waits.
 #[test]
 fn enter_vs_free() {
-    explore([("destroyed", 0), ("destroyed", 1), ("destroyed", 2)], || {
+    explore_at_most(3, [("destroyed", 0), ("destroyed", 1), ("destroyed", 2)], || {
         let house = occupied(0);
         let callers = [0, 1].map(|part| with(&house, move |house| operate(house, part)));
         let freed = free_by(&house, Deadline::NEVER, house.resident());
@@ -89,10 +89,23 @@ fn enter_vs_free() {
     });
 }
 
+/// Enter, leave and enter again around a free that waits, in every execution.
+#[test]
+fn enter_again_vs_free() {
+    explore([("destroyed", false, false), ("destroyed", true, false), ("destroyed", true, true)], || {
+        let house = occupied(0);
+        let caller = with(&house, |house| (operate(house, 0), operate(house, 0)));
+        let freed = free_by(&house, Deadline::NEVER, house.resident());
+        let (first, second) = join(caller);
+        settled(&house);
+        (freed, first, second)
+    });
+}
+
 /// The free gives up as the last one leaves: exactly one of them destroys.
 #[test]
 fn deferred_destroy_vs_leave_awake() {
-    explore(["destroyed", "pending"], || {
+    explore_at_most(3, ["destroyed", "pending"], || {
         let house = occupied(2);
         let leavers = [0, 1].map(|part| with(&house, move |house| come_out(house, part)));
         let freed = free_by(&house, Deadline::PASSED, house.resident());
@@ -105,7 +118,7 @@ fn deferred_destroy_vs_leave_awake() {
 /// `on_close` runs while the last one leaves, and the object stays alive until it returns.
 #[test]
 fn on_close_vs_last_leave() {
-    explore(["destroyed"], || {
+    explore_at_most(3, ["destroyed"], || {
         let house = occupied(2);
         let leavers = [0, 1].map(|part| with(&house, move |house| come_out(house, part)));
         let freed = free_by(&house, Deadline::NEVER, house.resident());
@@ -118,7 +131,7 @@ fn on_close_vs_last_leave() {
 /// `on_close` is called a second time as the last one leaves.
 #[test]
 fn repeated_on_close_vs_last_leave() {
-    explore([("called once", "destroyed"), ("called twice", "destroyed")], || {
+    explore_at_most(2, [("called once", "destroyed"), ("called twice", "destroyed")], || {
         let house = occupied(2);
         let leavers = [0, 1].map(|part| with(&house, move |house| come_out(house, part)));
         let resident = house.resident();
@@ -194,6 +207,29 @@ fn free_vs_free_awake() {
     );
 }
 
+/// The same with two `try_free`.
+#[test]
+fn try_free_vs_try_free_awake() {
+    let outcomes = [
+        ("destroyed", "pending"),
+        ("destroyed", "already freed"),
+        ("pending", "destroyed"),
+        ("already freed", "destroyed"),
+    ];
+    explore(outcomes, || {
+        let house = occupied(0);
+        let tried = |house: &House| {
+            let freed = try_free(&house.shell, life(1), &house.resident());
+            told(house, freed.map(|freed| freed.expect("nobody is inside")))
+        };
+        let other = with(&house, move |house| tried(house));
+        let first = tried(&house);
+        let second = join(other);
+        settled(&house);
+        (first, second)
+    });
+}
+
 /// Two frees that do not wait, and a leave: the object is destroyed once, by a free or by the leave.
 #[test]
 fn free_vs_free_vs_last_leave_awake() {
@@ -206,7 +242,7 @@ fn free_vs_free_vs_last_leave_awake() {
         ("pending", "already freed"),
         ("already freed", "pending"),
     ];
-    explore(outcomes, || {
+    explore_at_most(3, outcomes, || {
         let house = occupied(1);
         let other = with(&house, |house| free_by(house, Deadline::PASSED, house.resident()));
         let leaver = with(&house, |house| come_out(house, 0));
@@ -221,7 +257,7 @@ fn free_vs_free_vs_last_leave_awake() {
 /// The loser of two frees waits for the winner's destructor.
 #[test]
 fn loser_waits_for_winner() {
-    explore([("destroyed", "already freed"), ("already freed", "destroyed")], || {
+    explore_at_most(2, [("destroyed", "already freed"), ("already freed", "destroyed")], || {
         let house = occupied(1);
         let frees = [0, 1].map(|_| with(&house, |house| free_by(house, Deadline::NEVER, house.resident())));
         come_out(&house, 0);
@@ -241,7 +277,7 @@ fn loser_waits_for_last_leave() {
         ("already freed", "destroyed"),
         ("pending", "destroyed"),
     ];
-    explore(outcomes, || {
+    explore_at_most(3, outcomes, || {
         let house = occupied(1);
         let waiter = with(&house, |house| free_by(house, Deadline::NEVER, house.resident()));
         let leaver = with(&house, |house| come_out(house, 0));
@@ -250,6 +286,59 @@ fn loser_waits_for_last_leave() {
         let waited = join(waiter);
         settled(&house);
         (freed, waited)
+    });
+}
+
+/// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one of
+/// the two destroys.
+#[test]
+fn take_over_vs_last_leave_awake() {
+    explore(["pending", "already freed"], || {
+        let house = occupied(1);
+        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
+        let leaver = with(&house, |house| {
+            line_up();
+            come_out(house, 0);
+        });
+        line_up();
+        let freed = free_by(&house, Deadline::PASSED, house.resident());
+        join(leaver);
+        settled(&house);
+        freed
+    });
+}
+
+/// Two take over at once and do not wait, as the last one leaves.
+#[test]
+fn take_over_vs_take_over_awake() {
+    let outcomes = [
+        ("pending", "pending"),
+        ("pending", "already freed"),
+        ("already freed", "pending"),
+        ("already freed", "already freed"),
+    ];
+    explore_at_most(3, outcomes, || {
+        let house = occupied(1);
+        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
+        let frees = [0, 1].map(|_| with(&house, |house| free_by(house, Deadline::PASSED, house.resident())));
+        come_out(&house, 0);
+        let [first, second] = frees.map(join);
+        settled(&house);
+        (first, second)
+    });
+}
+
+/// Two take over at once and wait.
+#[test]
+fn take_over_vs_take_over() {
+    explore_at_most(2, [("already freed", "already freed")], || {
+        let house = occupied(1);
+        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
+        let frees = [0, 1].map(|_| with(&house, |house| free_by(house, Deadline::NEVER, house.resident())));
+        come_out(&house, 0);
+        let [first, second] = frees.map(join);
+        settled(&house);
+        (first, second)
     });
 }
 
@@ -292,32 +381,24 @@ fn free_from_inside_vs_free() {
 /// What was entered on one thread is left on another (a hold), as the handle is freed.
 #[test]
 fn release_on_another_thread_vs_free() {
-    explore(
-        [
-            ("destroyed", "pending"),
-            ("pending", "destroyed"),
-            ("already freed", "destroyed"),
-            ("destroyed", "already freed"),
-        ],
-        || {
-            let house = occupied(1);
-            house.objects[0].operate(0);
-            let releaser = with(&house, |house| {
-                come_out(house, 0);
-                free_by(house, Deadline::PASSED, house.resident())
-            });
-            let freed = free_by(&house, Deadline::NEVER, house.resident());
-            let outcome = (freed, join(releaser));
-            settled(&house);
-            outcome
-        },
-    );
+    explore([("destroyed", "pending"), ("already freed", "destroyed"), ("destroyed", "already freed")], || {
+        let house = occupied(1);
+        house.objects[0].operate(0);
+        let releaser = with(&house, |house| {
+            come_out(house, 0);
+            free_by(house, Deadline::PASSED, house.resident())
+        });
+        let freed = free_by(&house, Deadline::NEVER, house.resident());
+        let outcome = (freed, join(releaser));
+        settled(&house);
+        outcome
+    });
 }
 
 /// Somebody waits for the object to be destroyed, whoever does it in the end.
 #[test]
 fn wait_freed_vs_deferred_destroy() {
-    explore(["destroyed", "pending"], || {
+    explore_at_most(3, ["destroyed", "pending"], || {
         let house = occupied(1);
         let waiter = with(&house, |house| {
             assert_eq!(outlive(&house.shell, 1, Deadline::NEVER, &house.resident()), Outlived::Yes);
@@ -354,7 +435,7 @@ fn wait_freed_vs_free_awake() {
 /// Two handles are freed with one deadline while their last ones leave.
 #[test]
 fn free_many_vs_leaves() {
-    explore_bounded([()], || {
+    explore_at_most(2, [()], || {
         let street = Arc::new([House::open(), House::open()]);
         for house in street.iter() {
             house.shell.admit(life(1)).expect("open");

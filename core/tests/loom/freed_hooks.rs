@@ -1,8 +1,8 @@
 //! Races of `on_freed` callbacks with the ends of lives: each runs exactly once, and not before its
 //! object is destroyed.
 
-use crate::object::{BLUE, House, SECOND, life};
-use crate::{explore, explore_bounded, join, line_up, with};
+use crate::object::{BLUE, House, Object, SECOND, life};
+use crate::{explore, explore_at_most, join, line_up, with};
 use quiescent_core::Deadline;
 use quiescent_core::handle::Freed;
 use quiescent_core::handle::pieces::{FreedHook, TryClose, free, leave, register, run_ended, try_free};
@@ -12,19 +12,28 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// A house, and how often the callback of each of its lives ran.
 struct Hooked {
     house: House,
+    /// What each registrar leaves for its callback.
+    contexts: Object,
     /// std's, so that they order nothing.
     ran: [AtomicU32; 2],
 }
 
 impl Hooked {
     fn open() -> Arc<Hooked> {
-        Arc::new(Hooked { house: House::open(), ran: [AtomicU32::new(0), AtomicU32::new(0)] })
+        Arc::new(Hooked { house: House::open(), contexts: Object::new(), ran: [AtomicU32::new(0), AtomicU32::new(0)] })
     }
 
     /// Registers a callback for life `generation`: whether in time.
     fn on_freed(self: &Arc<Self>, generation: u32) -> bool {
+        self.on_freed_with(generation, generation as usize)
+    }
+
+    /// The same, with a context of one's own.
+    fn on_freed_with(self: &Arc<Self>, generation: u32, context: usize) -> bool {
+        self.contexts.operate(context);
         let this = Arc::clone(self);
         let run = Box::new(move || {
+            this.contexts.operate(context);
             this.house.objects[generation as usize - 1].expect_destroyed();
             this.ran[generation as usize - 1].fetch_add(1, Ordering::Relaxed);
         });
@@ -53,9 +62,10 @@ fn register_vs_end_awake() {
 /// Two callbacks are registered as the handle is freed.
 #[test]
 fn register_vs_register_vs_end_awake() {
-    explore([(true, true), (true, false), (false, true), (false, false)], || {
+    explore_at_most(3, [(true, true), (true, false), (false, true), (false, false)], || {
         let hooked = Hooked::open();
-        let registrars = [0, 1].map(|_| with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed(1)));
+        let registrars =
+            [0, 1].map(|context| with(&Arc::new(Arc::clone(&hooked)), move |hooked| hooked.on_freed_with(1, context)));
         let freed = try_free(&hooked.house.shell, life(1), &hooked.house.resident());
         assert_eq!(freed, Ok(Some(Freed::Destroyed)));
         let [first, second] = registrars.map(join);
@@ -64,10 +74,24 @@ fn register_vs_register_vs_end_awake() {
     });
 }
 
+/// Two callbacks are registered too late: each is run, by its registrar or by the other.
+#[test]
+fn late_register_vs_late_register_awake() {
+    explore([()], || {
+        let hooked = Hooked::open();
+        let freed = try_free(&hooked.house.shell, life(1), &hooked.house.resident());
+        assert_eq!(freed, Ok(Some(Freed::Destroyed)));
+        let other = with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed_with(1, 1));
+        assert!(!hooked.on_freed_with(1, 0));
+        assert!(!join(other));
+        assert_eq!(hooked.ran(1), 2, "each callback runs exactly once");
+    });
+}
+
 /// A callback is registered as the last one out destroys what a free deferred to it.
 #[test]
 fn register_vs_deferred_end_awake() {
-    explore([("destroyed", true), ("destroyed", false), ("pending", true), ("pending", false)], || {
+    explore_at_most(3, [("destroyed", true), ("destroyed", false), ("pending", true), ("pending", false)], || {
         let hooked = Hooked::open();
         hooked.house.shell.admit(life(1)).expect("open");
         let registrar = with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed(1));
@@ -87,7 +111,7 @@ fn register_vs_deferred_end_awake() {
 /// second's waits for its own end.
 #[test]
 fn late_register_vs_next_life_awake() {
-    explore_bounded([true, false], || {
+    explore_at_most(2, [true, false], || {
         let hooked = Hooked::open();
         let first = try_free(&hooked.house.shell, life(1), &hooked.house.resident());
         assert_eq!(first, Ok(Some(Freed::Destroyed)));

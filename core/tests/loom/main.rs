@@ -34,14 +34,16 @@ fn explore<O: Ord + Debug + Send + 'static>(
     explore_with(loom::model::Builder::new(), expected, model);
 }
 
-/// [`explore`], for a model of four threads or many steps: with at most three preemptions, which is
-/// where loom's authors and ours found every bug so far, and 10 to 100 times fewer executions.
-fn explore_bounded<O: Ord + Debug + Send + 'static>(
+/// [`explore`], in the executions with at most `preemptions` preemptions: for models that would take
+/// minutes otherwise. Each mistake that these models were shown was found with two.
+/// `LOOM_MAX_PREEMPTIONS` sets another bound.
+fn explore_at_most<O: Ord + Debug + Send + 'static>(
+    preemptions: usize,
     expected: impl IntoIterator<Item = O>,
     model: impl Fn() -> O + Send + Sync + 'static,
 ) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     explore_with(builder, expected, model);
 }
 

@@ -1,7 +1,7 @@
 //! Races on a [`RundownRef`].
 
 use crate::object::Object;
-use crate::{explore, join, line_up, with};
+use crate::{explore, explore_at_most, join, line_up, with};
 use quiescent_core::{RundownError, RundownRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Device {
 /// Two acquire while a third runs the device down without waiting.
 #[test]
 fn acquire_vs_rundown_awake() {
-    explore([(true, 0), (true, 1), (true, 2), (false, 1), (false, 2)], || {
+    explore_at_most(3, [(true, 0), (true, 1), (true, 2), (false, 1), (false, 2)], || {
         let device = Device::new();
         let users = [0, 1].map(|part| with(&device, move |device| device.operate(part).is_ok()));
         let complete = device.rundown.wait_for_rundown_timeout(AT_ONCE);
@@ -58,7 +58,7 @@ fn acquire_vs_rundown_awake() {
 /// back in parts.
 #[test]
 fn release_vs_parked_waiter() {
-    explore([()], || {
+    explore_at_most(3, [()], || {
         let device = Device::new();
         device.acquire(3);
         let releasers = [(0, 1), (1, 2)].map(|(part, references)| {
@@ -76,7 +76,7 @@ fn release_vs_parked_waiter() {
 /// Two wait for one run-down.
 #[test]
 fn two_waiters() {
-    explore([()], || {
+    explore_at_most(3, [()], || {
         let device = Device::new();
         device.acquire(1);
         let waiters = [0, 1].map(|_| with(&device, |device| device.rundown.wait_for_rundown()));
@@ -112,7 +112,7 @@ fn wait_vs_re_init_and_second_rundown() {
 /// over for it all the same, or it has begun the second one and waits for that.
 #[test]
 fn two_waiters_vs_re_init() {
-    explore([true, false], || {
+    explore_at_most(2, [true, false], || {
         let device = Device::new();
         device.acquire(1);
         assert!(!device.rundown.wait_for_rundown_timeout(AT_ONCE));
@@ -176,7 +176,8 @@ fn re_init_vs_last_release_awake() {
 /// Two begin the run-down of an idle device, a third acquires: it counts one completed run-down.
 #[test]
 fn rundown_vs_rundown_awake() {
-    explore(
+    explore_at_most(
+        3,
         [(true, true, false), (true, true, true), (true, false, true), (false, true, true), (false, false, true)],
         || {
             let device = Device::new();

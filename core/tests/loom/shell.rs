@@ -1,7 +1,7 @@
 //! Races between the lives of one shell: tokens of an earlier life against the next one.
 
 use crate::object::{BLUE, House, RED, SECOND, life};
-use crate::{explore, explore_bounded, join, with};
+use crate::{explore, explore_at_most, join, with};
 use quiescent_core::Deadline;
 use quiescent_core::handle::pieces::{Close, Departure, Identity, Refusal, TryClose};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn reuse_vs_stale_and_early_enter_awake() {
     let reused = stale.iter().flat_map(|stale| early.iter().map(move |early| (true, *stale, *early)));
     let busy = [(false, Ok(()), Err(Refusal::NeverIssued))];
     let outcomes: Vec<String> = reused.chain(busy).map(|outcome| format!("{outcome:?}")).collect();
-    explore(outcomes, || {
+    explore_at_most(3, outcomes, || {
         let house = Arc::new(House::open());
         let stale = with(&house, |house| operate(house, life(1), 0, 0));
         let early = with(&house, |house| operate(house, SECOND, 1, 1));
@@ -117,10 +117,25 @@ fn reuse_vs_stale_close_awake() {
     });
 }
 
-/// Somebody waits for a life to be over while the shell is re-used at once: nobody sleeps through it.
+/// Somebody waits for a life to be over while the shell is re-used at once, and does not sleep through
+/// it.
+#[test]
+fn reuse_vs_parked_waiter() {
+    explore([()], || {
+        let house = Arc::new(House::open());
+        let waiter = with(&house, |house| {
+            assert!(house.shell.outlived_by(1, Deadline::NEVER));
+            house.objects[0].expect_destroyed();
+        });
+        assert!(reuse(&house, BLUE));
+        join(waiter);
+    });
+}
+
+/// The same with two, who are both woken.
 #[test]
 fn reuse_vs_parked_waiters() {
-    explore([()], || {
+    explore_at_most(2, [()], || {
         let house = Arc::new(House::open());
         let waiters = [0, 1].map(|_| {
             with(&house, |house| {
@@ -133,25 +148,25 @@ fn reuse_vs_parked_waiters() {
     });
 }
 
-/// Somebody waits for the first life, somebody for the second, and both end.
+/// Somebody waits for one life after the other, and both end.
 #[test]
-fn two_lives_vs_parked_waiters() {
-    explore([()], || {
+fn two_lives_vs_parked_waiter() {
+    explore_at_most(3, [()], || {
         let house = Arc::new(House::open());
-        let waiters = [1, 2].map(|generation| {
-            with(&house, move |house| {
+        let waiter = with(&house, |house| {
+            for (object, generation) in house.objects.iter().zip(1..) {
                 // Before its life has begun there is nothing to wait for.
                 if house.shell.check(life(generation)) != Err(Refusal::NeverIssued) {
                     assert!(house.shell.outlived_by(generation, Deadline::NEVER));
-                    house.objects[generation as usize - 1].expect_destroyed();
+                    object.expect_destroyed();
                 }
-            })
+            }
         });
         assert!(reuse(&house, RED));
         assert_eq!(house.shell.try_close(life(2)), Ok(TryClose::Idle));
         house.objects[1].destroy();
         let _ = house.shell.vacate();
-        waiters.into_iter().for_each(join);
+        join(waiter);
     });
 }
 
@@ -159,7 +174,7 @@ fn two_lives_vs_parked_waiters() {
 /// own, and nobody else's.
 #[test]
 fn recount_vs_last_leave_awake() {
-    explore([(true, true), (true, false), (false, true)], || {
+    explore_at_most(3, [(true, true), (true, false), (false, true)], || {
         let house = Arc::new(House::open());
         house.shell.admit(life(1)).expect("open");
         house.shell.admit(life(1)).expect("open");
@@ -195,7 +210,7 @@ fn recount_vs_last_leave_awake() {
 /// alive, or is refused.
 #[test]
 fn visit_vs_last_leave() {
-    explore([true, false], || {
+    explore_at_most(2, [true, false], || {
         let house = Arc::new(House::open());
         house.shell.admit(life(1)).expect("open");
         let visitor = with(&house, |house| {
@@ -219,6 +234,9 @@ fn visit_vs_last_leave() {
         house.objects[0].destroy();
         let _ = house.shell.vacate();
         join(leaver);
+        house.move_in(1, BLUE);
+        house.shell.admit(SECOND).expect("open");
+        assert!(!house.shell.visit(1), "somebody is inside, but of the next life");
         join(visitor)
     });
 }
@@ -226,7 +244,7 @@ fn visit_vs_last_leave() {
 /// As `reuse_vs_stale_enter_awake`, with two stale callers in a row of lives.
 #[test]
 fn reuse_twice_vs_stale_enter_awake() {
-    explore_bounded([(true, true), (true, false), (false, true)], || {
+    explore_at_most(3, [(true, true), (true, false), (false, true)], || {
         let house = Arc::new(House::open());
         let stale = [0, 1].map(|part| {
             with(&house, move |house| match operate(house, life(1), 0, part) {

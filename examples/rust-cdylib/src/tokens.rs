@@ -11,11 +11,11 @@
 //!    counts the operation, contains panics, and keeps the words for `rc_last_error`. What is left to
 //!    promise in a SAFETY comment is about the other pointers of the caller's.
 //!
-//! Look at the out-pointer *before* doing what cannot be undone: `ffi::produce` does. A message popped for
+//! Look at the out-pointer *before* doing what cannot be undone: `ffi::produce` and `ffi::answer` do. A message popped for
 //! a caller who cannot be given it would be lost.
 
 use quiescent_core::ffi::{self, Status};
-use quiescent_core::{Error, Freed, Handle, Kind, Token};
+use quiescent_core::{Error, Handle, Kind, Token};
 use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -167,14 +167,14 @@ pub unsafe extern "C" fn mq_drain(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mq_len(queue: *mut mq, out_len: *mut usize) -> Status {
     // SAFETY: `out_len` is NULL or writable.
-    ffi::with(queue, c"mq_len", |queue: &Queue| unsafe { ffi::write(out_len, queue.lock().messages.len()) })
+    unsafe { ffi::answer(queue, c"mq_len", out_len, |queue: &Queue| Ok(queue.lock().messages.len())) }
 }
 
 /// Keeps the queue from being destroyed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mq_hold_take(queue: *mut mq, out_hold: *mut *mut mq_hold) -> Status {
     // SAFETY: `out_hold` is NULL or writable.
-    unsafe { ffi::hold::<Queue, _, _>(queue, c"mq_hold_take", out_hold) }
+    unsafe { ffi::hold::<Queue>(queue, c"mq_hold_take", out_hold) }
 }
 
 /// Gives a hold back.
@@ -186,19 +186,19 @@ pub extern "C" fn mq_hold_release(hold: *mut mq_hold) -> Status {
 /// Frees the queue.
 #[unsafe(no_mangle)]
 pub extern "C" fn mq_free(queue: *mut mq, timeout_ms: i64) -> Status {
-    ffi::free::<Queue, _>(queue, timeout_ms)
+    ffi::free::<Queue>(queue, timeout_ms)
 }
 
 /// Frees the queue if nobody is using it.
 #[unsafe(no_mangle)]
 pub extern "C" fn mq_try_free(queue: *mut mq) -> Status {
-    ffi::try_free::<Queue, _>(queue)
+    ffi::try_free::<Queue>(queue)
 }
 
 /// Waits until the queue is destroyed.
 #[unsafe(no_mangle)]
 pub extern "C" fn mq_wait_freed(queue: *mut mq, timeout_ms: i64) -> Status {
-    ffi::wait_freed(queue, timeout_ms)
+    ffi::wait_freed::<Queue>(queue, timeout_ms)
 }
 
 /// Has `run` called once the queue is destroyed.
@@ -208,10 +208,6 @@ pub unsafe extern "C" fn mq_on_freed(
     run: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
     ctx: *mut c_void,
 ) -> Status {
-    ffi::call(|| {
-        // SAFETY: `run` is NULL or may be called once with `ctx`, on any thread.
-        let run = unsafe { ffi::callback(run, ctx) }?;
-        let registered = Token::<Queue>::from_raw(queue).on_freed(run)?;
-        Ok(if registered == Freed::AlreadyFreed { Status::AlreadyFreed } else { Status::Ok })
-    })
+    // SAFETY: `run` is NULL or may be called once with `ctx`, on any thread.
+    unsafe { ffi::on_freed::<Queue>(queue, run, ctx) }
 }
