@@ -210,28 +210,34 @@ impl Shell {
     /// Whether `state`, just seen in this shell, is the life that is meant, and of the right kind.
     #[inline]
     fn judge(&self, id: Identity, state: State) -> Result<(), Refusal> {
-        let alive = |state: State| {
-            if state.generation() > id.generation {
-                Err(Refusal::Stale)
-            } else if state.generation() < id.generation || state.is_vacant() {
-                Err(Refusal::NeverIssued)
-            } else {
-                Ok(())
-            }
-        };
-        alive(state)?;
+        Shell::judge_generation(id.generation, state)?;
         if id.kind.is_some_and(|kind| kind != self.kind()) {
             // Only a life that has not ended since can have the wrong kind (invariant 2).
-            alive(self.guard.look())?;
+            Shell::judge_generation(id.generation, self.guard.look())?;
             return Err(Refusal::WrongKind);
         }
         Ok(())
     }
 
+    #[inline]
+    fn judge_generation(generation: u32, state: State) -> Result<(), Refusal> {
+        if state.generation() > generation {
+            Err(Refusal::Stale)
+        } else if state.generation() < generation || state.is_vacant() {
+            Err(Refusal::NeverIssued)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Whether the token means a life that is not over, whatever its state; writes nothing.
     pub fn check(&self, id: Identity) -> Result<State, Refusal> {
+        self.judge(id, self.guard.look())?;
+        // There is no swap here that would fail if the kind was the next life's: a second look stands in for it
+        // (invariant 2).
         let state = self.guard.look();
-        self.judge(id, state).map(|()| state)
+        Shell::judge_generation(id.generation, state)?;
+        Ok(state)
     }
 
     /// Enters.

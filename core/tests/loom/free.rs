@@ -289,8 +289,8 @@ fn loser_waits_for_last_leave() {
     });
 }
 
-/// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one of
-/// the two destroys.
+/// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one
+/// of the two destroys.
 #[test]
 fn take_over_vs_last_leave_awake() {
     explore(["pending", "already freed"], || {
