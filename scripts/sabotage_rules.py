@@ -6,28 +6,222 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Check:
     name: str
-    target: str
+    target: str  # its directory below target/sabotage
     arguments: list
     environment: dict = field(default_factory=dict)
+    # What the check itself builds while it runs; it is built before, so that "does not compile" is not taken for "caught".
+    prepare: tuple = ()
 
 
 @dataclass(frozen=True)
 class Rule:
     name: str
-    what: str
+    what: str  # what goes wrong when the rule is broken
     file: str
     old: str
     new: str
     check: str
-    test: str
+    test: str  # a part of the test's name
 
 
 CHECKS = {
-    "model": Check("model", "loom", ["-p", "quiescent-core", "--release", "--test", "loom"], {"RUSTFLAGS": "--cfg loom"}),
+    "model": Check(
+        "model",
+        "loom",
+        ["-p", "quiescent-core", "--release", "--test", "loom"],
+        {
+            "RUSTFLAGS": "--cfg loom",
+            "RUST_BACKTRACE": "0",
+            "CARGO_PROFILE_RELEASE_INCREMENTAL": "true",
+        },
+    ),
     "twin": Check("twin", "core", ["-p", "quiescent-core", "--test", "twin"]),
     "handle": Check("handle", "core", ["-p", "quiescent-core", "--test", "handle"]),
     "guard": Check("guard", "core", ["-p", "quiescent-core", "--test", "guard"]),
+    "rundown": Check("rundown", "core", ["-p", "quiescent-core", "--test", "rundown"]),
     "unit": Check("unit", "core", ["-p", "quiescent-core", "--lib"]),
+    "contract": Check(
+        "contract",
+        "ffi",
+        ["-p", "quiescent-ffi-tests", "--test", "contract"],
+        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
+    ),
 }
 
-RULES = []
+WORD = "core/src/word.rs"
+GUARD = "core/src/guard.rs"
+PARK = "core/src/park.rs"
+RUNDOWN = "core/src/rundown.rs"
+SHELL = "core/src/handle/shell.rs"
+FREE = "core/src/handle/free.rs"
+HOOKS = "core/src/handle/freed_hooks.rs"
+DIRECTORY = "core/src/handle/directory.rs"
+ANY = "core/src/handle/any.rs"
+HOLD = "core/src/handle/hold.rs"
+KIND = "core/src/handle/kind.rs"
+RECORD = "core/src/handle/record.rs"
+
+RULES = [
+    # The word: permission, identity and count in one step.
+    Rule("closed-check", "an operation begins on a closed guard", WORD,
+         "        if self.is_closed() {\n            Err(Refused::Closed)\n        } else if",
+         "        if", "model", "guard::enter_vs_close_awake"),
+    Rule("count-limit", "the count wraps into the generation", WORD,
+         "n > State::IN_FLIGHT_MAX - self.count()", "n > u32::MAX - self.count()", "guard", "the_limit_refuses_and_wraps_nothing"),
+    Rule("one-step", "a load and a store in place of the compare-and-swap", WORD,
+         "match self.0.compare_exchange_weak(before.0, after.0, Ordering::AcqRel, Ordering::Acquire) {",
+         "match { self.0.store(after.0, Ordering::Release); Ok::<u64, u64>(before.0) } {",
+         "model", "guard::close_vs_close_awake"),
+    Rule("underflow", "a leave without an enter takes the count below zero", WORD,
+         "(n <= self.count()).then(|| State(self.0 - (u64::from(n) << COUNT_SHIFT)))",
+         "Some(State(self.0.wrapping_sub(u64::from(n) << COUNT_SHIFT)))", "guard", "a_leave_without_an_enter_changes_nothing"),
+    # Orderings.
+    Rule("change-acquire", "the last one out does not see what the others did", WORD,
+         "compare_exchange_weak(before.0, after.0, Ordering::AcqRel, Ordering::Acquire)",
+         "compare_exchange_weak(before.0, after.0, Ordering::Release, Ordering::Acquire)",
+         "model", "free::try_free_vs_enter_and_leave_awake"),
+    Rule("change-release", "a leave does not publish what the operation did", WORD,
+         "compare_exchange_weak(before.0, after.0, Ordering::AcqRel, Ordering::Acquire)",
+         "compare_exchange_weak(before.0, after.0, Ordering::Acquire, Ordering::Acquire)",
+         "model", "guard::last_leave_vs_deadline"),
+    Rule("look-acquire", "a drainer that sees nobody inside does not see what they did", WORD,
+         "State(self.0.load(Ordering::Acquire))", "State(self.0.load(Ordering::Relaxed))",
+         "model", "awake"),
+    Rule("publish-release", "who enters does not see the object", WORD,
+         "self.0.store(state.0, Ordering::Release);", "self.0.store(state.0, Ordering::Relaxed);",
+         "model", "shell::open_vs_enter_awake"),
+    Rule("kind-acquire", "a stale token reads as a wrong kind", SHELL,
+         "self.kind.load(Ordering::Acquire)", "self.kind.load(Ordering::Relaxed)",
+         "model", "shell::reuse_vs"),
+    Rule("kind-release", "the same, from the other side", SHELL,
+         "self.kind.store(tenant.kind, Ordering::Release);", "self.kind.store(tenant.kind, Ordering::Relaxed);",
+         "model", "shell::reuse_vs"),
+    Rule("hooks-release", "who runs an on_freed callback does not see it", HOOKS,
+         "compare_exchange_weak(head, hook, Ordering::Release, Ordering::Relaxed)",
+         "compare_exchange_weak(head, hook, Ordering::Relaxed, Ordering::Relaxed)", "model", "freed_hooks::"),
+    Rule("directory-release", "a shell taken again is not as it was given back", DIRECTORY,
+         "compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed)",
+         "compare_exchange_weak(head, new, Ordering::Relaxed, Ordering::Relaxed)", "model", "directory::"),
+    # Sleeping.
+    Rule("wake-drainer", "the last leave does not wake the closer", GUARD,
+         "        if !change.after.is_quiescent() {\n            return Departure::Plain;\n        }\n        if change.before.has_sleepers() {",
+         "        if !change.after.is_quiescent() {\n            return Departure::Plain;\n        }\n        if false {",
+         "model", "guard::last_leave_vs_parked_drainer"),
+    Rule("wake-waiters", "the end of a life does not wake who waits for it", SHELL,
+         "if change.before.has_waiters() {", "if false {", "model", "shell::reuse_vs_parked_waiter"),
+    Rule("wake-rundown", "the last release does not wake who waits", RUNDOWN,
+         "released.before.has_waiters() {", "released.before.has_waiters() && false {", "model", "rundown::release_vs_parked_waiter"),
+    Rule("wake-reported", "who waits for the end of a guard is not told that another has it", GUARD,
+         "        let Ok(change) = change else { return false };\n        if change.before.has_sleepers() {",
+         "        let Ok(change) = change else { return false };\n        if false {", "model", "guard::wait_drained_vs"),
+    Rule("mark-before-sleep", "a sleeper does not announce itself", PARK,
+         "Ok(mark(state))", "Ok(state)", "model", "guard::last_leave_vs_parked_drainer"),
+    Rule("sleep-on-what-was-seen", "a sleeper sleeps on whatever is there, not on what it saw", "core/src/park/model.rs",
+         "    if now == u64::from(expected) {", "    if now == u64::from(expected) || true {",
+         "model", "guard::last_leave_vs_parked_drainer"),
+    # Embedded guards.
+    Rule("one-closer", "two callers close the guard", GUARD,
+         "self.word.change(|state| if state.is_closed() { Err(()) } else { Ok(state.closed()) })",
+         "self.word.change(|state| if false { Err(()) } else { Ok(state.closed()) })",
+         "model", "guard::close_vs_close_awake"),
+    Rule("report-once", "the end of a guard is handed out twice", GUARD,
+         "if ripe(state) && !state.is_reported()", "if ripe(state)", "model", "guard::wait_drained_vs_wait_drained"),
+    Rule("defer-looks", "a closer gives up although the last one has just left: nobody destroys", GUARD,
+         "Ok::<_, ()>(if others.is_idle() { others } else { others.deferred() })\n        });\n        change.is_ok_and(|change| !change.after.is_idle())",
+         "Ok::<_, ()>(others.deferred())\n        });\n        change.is_ok()",
+         "model", "free::deferred_destroy_vs_leave_awake"),
+    Rule("drain", "a closer does not wait for those inside", GUARD,
+         "park::until(&self.word, Half::Low, deadline, State::is_idle, State::with_sleepers)",
+         "park::until(&self.word, Half::Low, deadline, |_| true, State::with_sleepers)",
+         "model", "guard::enter_vs_close"),
+    # Run-down.
+    Rule("re-init-complete", "a run-down is opened again while references are out", RUNDOWN,
+         "            } else if state.is_idle() {\n                Ok(State::open(state.generation()))",
+         "            } else if true {\n                Ok(State::open(state.generation()))",
+         "model", "rundown::re_init_vs_last_release_awake"),
+    Rule("rundown-generation", "a waiter sleeps through a run-down that is re-opened at once", RUNDOWN,
+         "Ok::<_, ()>(if completes { left.next_generation() } else { left })", "Ok::<_, ()>(left)",
+         "model", "rundown::"),
+    Rule("rundown-all", "a run-down completes with references out", RUNDOWN,
+         "let completes = left.is_quiescent() && !state.is_idle();", "let completes = left.is_closed();",
+         "rundown", "a_run_down_waits_for_the_last_of_several_references"),
+    # Shells.
+    Rule("generation-check", "a stale token enters the shell's next life", SHELL,
+         "        if state.generation() > generation {\n            Err(Refusal::Stale)\n        } else if",
+         "        if false {\n            Err(Refusal::Stale)\n        } else if",
+         "model", "shell::reuse_vs_stale_enter_awake"),
+    Rule("generation-moves", "a shell is used again under the same generation", SHELL,
+         "State::vacant(state.generation().wrapping_add(1))", "State::vacant(state.generation())",
+         "model", "shell::reuse_vs_stale_enter_awake"),
+    Rule("vacant-check", "a token of a life that has not begun is let through", SHELL,
+         "state.generation() < generation || state.is_vacant()", "state.generation() < generation",
+         "contract", "handle_tokens"),
+    Rule("second-look", "a stale token passes for one of the kind that the shell has next", SHELL,
+         "        Shell::judge_generation(id.generation, state)?;\n        Ok(state)", "        Ok(state)",
+         "model", "shell::reuse_vs_wrong_kind_awake"),
+    Rule("kind-check", "a handle of another kind is let through", SHELL,
+         "id.kind.is_some_and(|kind| kind != self.kind())", "id.kind.is_some_and(|_| false)", "twin", ""),
+    Rule("tag", "a shell is handed out twice (the ABA problem)", DIRECTORY,
+         "(head & !LOW).wrapping_add(LOW + 1) | u64::from(top_plus_one)", "(head & !LOW) | u64::from(top_plus_one)",
+         "model", "directory::"),
+    Rule("retire", "a shell whose generations are used up lives on", DIRECTORY,
+         "if next_generation > self.generation_max {", "if false {", "unit", "directory"),
+    # The free.
+    Rule("one-destroyer", "a deferred end is destroyed by its closer, too", FREE,
+         "            if self.shell.defer() {\n                self.outcome = Some(Freed::Pending);\n            } else {",
+         "            if self.shell.defer() && false {\n                self.outcome = Some(Freed::Pending);\n            } else {",
+         "model", "free::deferred_destroy_vs_leave_awake"),
+    Rule("last-one-out", "the last one out does not destroy what was left to it", FREE,
+         "        Departure::LastOfDeferred => {\n            end(shell, life);\n            true",
+         "        Departure::LastOfDeferred => {\n            true",
+         "model", "free::deferred_destroy_vs_leave_awake"),
+    Rule("closer-is-counted", "on_close runs on a destroyed object", SHELL,
+         "(false, false) => Ok(state.closed().with_one_more()),", "(false, false) => Ok(state.closed().deferred().with_one_more()),",
+         "model", "free::"),
+    Rule("take-over-counts", "a free that takes over is not counted", WORD,
+         "State(self.0 & !DEFERRED).with_one_more()", "State(self.0).with_one_more()",
+         "model", "free::take_over"),
+    Rule("early-destroy", "the object is destroyed before all have left", FREE,
+         "        if self.shell.drained_by(round) {", "        if true || self.shell.drained_by(round) {",
+         "model", "free::enter_vs_free"),
+    Rule("destroy-then-say", "a free says destroyed before the destructor has returned", FREE,
+         "    life.on_destroy();\n    life.vacated(shell.vacate());", "    let vacated = shell.vacate();\n    life.on_destroy();\n    life.vacated(vacated);",
+         "model", "free::"),
+    Rule("try-free-looks", "try_free closes over somebody's head", SHELL,
+         "            } else if state.is_idle() {\n                Ok(state.closed())\n            } else {\n                Err(Ok(TryClose::Busy))",
+         "            } else if true {\n                Ok(state.closed())\n            } else {\n                Err(Ok(TryClose::Busy))",
+         "model", "free::try_free_vs_enter_awake"),
+    Rule("losers-wait", "a later free says already freed while the object lives", FREE,
+         "        Begun::Lost(life) => match outlive(shell, id.generation, deadline, &life) {\n            Outlived::Yes => Freed::AlreadyFreed,\n            Outlived::Late | Outlived::WaitsForItself => Freed::Pending,",
+         "        Begun::Lost(life) => match outlive(shell, id.generation, deadline, &life) {\n            Outlived::Yes => Freed::AlreadyFreed,\n            Outlived::Late | Outlived::WaitsForItself => Freed::AlreadyFreed,",
+         "contract", "handle_free"),
+    Rule("waits-for-itself", "a thread that frees from inside waits for itself", ANY,
+         "own.entries > 0 || holds_all", "holds_all", "twin", ""),
+    Rule("own-holds", "a thread waits for its own holds", ANY,
+         "let holds_all = own.holds > 0 && own.holds >= in_flight;", "let holds_all = own.holds > 0 && in_flight == u32::MAX;",
+         "twin", ""),
+    Rule("on-close-again", "an operation that blocks just after on_close is never woken", FREE,
+         "let round = if call_again { deadline.min(Deadline::after(pause)) } else { deadline };", "let round = deadline;",
+         "contract", "handle_hooks"),
+    # Callbacks, holds, kinds, records.
+    Rule("register-changes", "an on_freed callback is neither run by the end nor by who registered it", SHELL,
+         "            .change(|state| if state.generation() == generation { Ok(state.with_notify()) } else { Err(()) })\n            .is_ok()",
+         "            .look()\n            .generation()\n            .eq(&generation)", "model", "freed_hooks::"),
+    Rule("hook-life", "an on_freed callback runs for the next life", HOOKS,
+         "if hook.generation == shell.look().generation() {", "if false {", "model", "freed_hooks::"),
+    Rule("hold-once", "a hold is released twice", HOLD,
+         "            Ok(TryClose::Lost | TryClose::Busy) | Err(Refusal::Stale) => return Ok(Freed::AlreadyFreed),",
+         "            Ok(TryClose::Lost | TryClose::Busy) => return Ok(Freed::AlreadyFreed),\n            Err(Refusal::Stale) => {}",
+         "contract", "hold"),
+    Rule("kind-outlives", "a kind is destroyed while its handles live", ANY,
+         "        kind::release(kind);\n    }", "        let _ = kind;\n    }", "contract", "kind"),
+    Rule("latest-operation", "a signal handler's leave ends the operation it interrupted", RECORD,
+         "noted.max_by_key(|slot| slot.order())", "noted.min_by_key(|slot| slot.order())", "contract", "handle_signals"),
+    Rule("leave-needs-enter", "a leave without an enter takes another thread's count", ANY,
+         "                resolved.shell.check(resolved.identity(None))?;\n                Err(Error::NotInside)",
+         "                resolved.shell.check(resolved.identity(None))?;\n                free::leave(resolved.shell, &resolved);\n                Ok(())",
+         "contract", "handle"),
+    Rule("fork", "a child uses its parent's handles", "core/src/handle/process.rs",
+         "        KEY.store(draw(seed).unwrap_or(0), Ordering::Relaxed);", "        let _ = (draw(seed), parent);",
+         "contract", "fork"),
+]

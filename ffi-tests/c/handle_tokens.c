@@ -131,6 +131,15 @@ static void every_token_of_the_past_is_freed(void) {
     }
 }
 
+/* The shell's next life has not begun: its token is garbage, not one of the past and not one to wait for. */
+static void a_token_of_the_future_is_no_handle(void) {
+    static thing short_lived;
+    qz_handle *h = new_handle(kind, &short_lived);
+    EXPECT(qz_handle_free(h, 0), QZ_OK);
+    bad_handle((uint64_t)(uintptr_t)h + (UINT64_C(1) << 36));
+    bad_handle((uint64_t)(uintptr_t)h + (UINT64_C(2) << 36));
+}
+
 static void the_live_handle_never_noticed(void) {
     CHECK(destroys(&live_thing) == 0 && closes(&live_thing) == 0 && !qz_handle_is_closing(live));
     enter(live, kind, "still usable", &live_thing);
@@ -149,6 +158,7 @@ int main(void) {
     RUN(a_million_random_values);
     RUN(every_bit_of_a_live_token_counts);
     RUN(every_token_of_the_past_is_freed);
+    RUN(a_token_of_the_future_is_no_handle);
     RUN(the_live_handle_never_noticed);
     return 0;
 }

@@ -195,3 +195,154 @@ fn top_plus_one(head: u64) -> u32 {
 fn retag(head: u64, top_plus_one: u32) -> u64 {
     (head & !LOW).wrapping_add(LOW + 1) | u64::from(top_plus_one)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    fn index<const CHUNKS: usize>(directory: &Directory<CHUNKS>) -> u32 {
+        directory.take().expect("there is room").0
+    }
+
+    #[test]
+    fn all_shells_are_handed_out_once_and_then_none() {
+        let directory = Directory::<2>::new(9);
+        assert!(directory.get(0).is_none(), "nothing is allocated before the first handle");
+        let taken: HashSet<u32> = (0..2 * CHUNK).map(|_| index(&directory)).collect();
+        assert_eq!(taken.len(), 2 * CHUNK, "two takers have the same shell");
+        for _ in 0..3 {
+            assert_eq!(directory.take().err(), Some(Error::Limit));
+        }
+        assert_eq!(directory.shells().count(), 2 * CHUNK);
+        assert!(directory.get(511).is_some() && directory.get(512).is_none() && directory.get(u32::MAX).is_none());
+        assert!(directory.give_back(300, 2));
+        assert_eq!(index(&directory), 300, "room again");
+        assert_eq!(directory.take().err(), Some(Error::Limit));
+    }
+
+    #[test]
+    fn two_shells_never_share_a_cache_line() {
+        let directory = Directory::<1>::new(9);
+        let shells: Vec<*const Shell> =
+            (0..CHUNK).map(|_| std::ptr::from_ref(directory.take().expect("there is room").1)).collect();
+        assert!(shells.iter().all(|shell| shell.addr() % 64 == 0));
+    }
+
+    #[test]
+    fn the_last_one_given_back_is_the_first_one_used_again() {
+        let directory = Directory::<1>::new(9);
+        for expected in 0..4 {
+            assert_eq!(index(&directory), expected, "fresh ones in order");
+        }
+        for back in [2, 0, 3] {
+            assert!(directory.give_back(back, 2));
+        }
+        assert_eq!([(); 5].map(|()| index(&directory)), [3, 0, 2, 4, 5]);
+    }
+
+    #[test]
+    fn a_shell_that_used_up_its_generations_is_retired_and_costs_one_more() {
+        let directory = Directory::<1>::new(5);
+        let first = index(&directory);
+        for generation in 2..=5 {
+            assert!(directory.give_back(first, generation));
+            assert_eq!(index(&directory), first);
+        }
+        assert!(!directory.give_back(first, 6), "a generation that no token can name");
+        assert_eq!(directory.shells().count(), 1);
+        assert_ne!(index(&directory), first, "a retired shell lives again");
+        assert_eq!(directory.shells().count(), 2, "one retired shell costs one");
+    }
+
+    #[test]
+    fn retired_shells_use_the_directory_up() {
+        let directory = Directory::<1>::new(1);
+        for _ in 0..CHUNK {
+            let taken = index(&directory);
+            assert!(!directory.give_back(taken, 2));
+        }
+        assert_eq!(directory.take().err(), Some(Error::Limit));
+    }
+
+    #[test]
+    fn what_was_never_handed_out_is_not_taken_back() {
+        let directory = Directory::<1>::new(9);
+        assert!(!directory.give_back(0, 1));
+        assert_eq!(index(&directory), 0);
+        assert!(!directory.give_back(u32::MAX, 1));
+    }
+
+    /// Four threads take up to 80 each of 256 and give them back, in an order of their own; a shell that
+    /// two have at once is found by its owner count.
+    #[test]
+    fn no_shell_is_two_takers_at_once() {
+        const ROUNDS: usize = 300;
+        let directory = Directory::<1>::new(u32::MAX);
+        let owners: Vec<AtomicUsize> = (0..CHUNK).map(|_| AtomicUsize::new(0)).collect();
+        let (handed_on, full) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let last: Vec<AtomicUsize> = (0..CHUNK).map(|_| AtomicUsize::new(usize::MAX)).collect();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (directory, owners, last, handed_on, full) = (&directory, &owners, &last, &handed_on, &full);
+                scope.spawn(move || {
+                    let mut mine = Vec::new();
+                    for round in 0..ROUNDS {
+                        for _ in 0..(round * 7 + thread * 13) % 80 {
+                            let Ok((index, _)) = directory.take() else {
+                                full.fetch_add(1, SeqCst);
+                                break;
+                            };
+                            let place = index as usize;
+                            assert_eq!(owners[place].fetch_add(1, SeqCst), 0, "shell {index} was handed out twice");
+                            handed_on.fetch_add(usize::from(last[place].swap(thread, SeqCst) != thread), SeqCst);
+                            mine.push(index);
+                        }
+                        let keep = (round * 11 + thread) % 40;
+                        while mine.len() > keep {
+                            let index = mine.swap_remove(round % mine.len());
+                            owners[index as usize].fetch_sub(1, SeqCst);
+                            assert!(directory.give_back(index, 2));
+                        }
+                    }
+                    for index in mine {
+                        owners[index as usize].fetch_sub(1, SeqCst);
+                        assert!(directory.give_back(index, 2));
+                    }
+                });
+            }
+        });
+        let handed_on = handed_on.into_inner();
+        println!("{handed_on} shells went from one thread to another; {} takes found none", full.into_inner());
+        assert!(handed_on > CHUNK, "the threads did not meet: nothing was tested");
+        // None was lost either.
+        let used = directory.shells().count();
+        let all: HashSet<u32> = (0..CHUNK).map(|_| index(&directory)).collect();
+        assert_eq!((all.len(), used <= CHUNK), (CHUNK, true));
+    }
+
+    /// Chunks are allocated by whoever is first; all see the same shells.
+    #[test]
+    fn threads_that_make_the_same_chunk_agree() {
+        for _ in 0..50 {
+            let directory = Directory::<4>::new(9);
+            let start = std::sync::Barrier::new(4);
+            let take = || {
+                start.wait();
+                let shells = (0..CHUNK).map(|_| directory.take().expect("there is room"));
+                shells.map(|(index, shell)| (index, std::ptr::from_ref(shell).addr())).collect::<Vec<_>>()
+            };
+            let taken = std::thread::scope(|scope| {
+                let takers = [(); 4].map(|()| scope.spawn(take));
+                takers.map(|taker| taker.join().expect("no panic"))
+            });
+            let taken: HashSet<(u32, usize)> = taken.into_iter().flatten().collect();
+            let indices: HashSet<u32> = taken.iter().map(|(index, _)| *index).collect();
+            assert_eq!((taken.len(), indices.len()), (4 * CHUNK, 4 * CHUNK));
+            for (index, address) in taken {
+                assert_eq!(directory.get(index).map(|shell| std::ptr::from_ref(shell).addr()), Some(address));
+            }
+        }
+    }
+}

@@ -161,7 +161,8 @@ impl AnyKind {
                 }
             }
         };
-        let left = if freed == Freed::Pending { self.count_live() } else { 0 };
+        // What still counts on the kind: its handles, and those whose last callbacks are running.
+        let left = kind.shell.check(kind.identity(None)).map_or(0, |state| state.count() as usize);
         Ok((freed, left))
     }
 }

@@ -304,3 +304,89 @@ pub(crate) fn in_child() {
         record.thread.store(thread::id(), Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Not an odd number, so no handle's token.
+    const TOKEN: u64 = 1 << 40;
+
+    fn on_a_thread<R: Send>(body: impl FnOnce(&'static Record) -> R + Send) -> R {
+        let run = || body(Record::current().expect("memory"));
+        std::thread::scope(|scope| scope.spawn(run).join()).expect("no panic")
+    }
+
+    #[test]
+    fn a_thousand_threads_one_after_the_other_use_a_few_records() {
+        on_a_thread(|_| {});
+        let before = records().count();
+        for _ in 0..1000 {
+            on_a_thread(|record| {
+                record.note_operation(TOKEN, ptr::null()).expect("memory").clear();
+                record.note_hold(TOKEN, ptr::null(), 1).expect("memory").clear();
+            });
+        }
+        // Other tests of this program have threads, too, and a thread's record ends a little after its join.
+        let more = records().count() - before;
+        assert!(more < 50, "{more} records for a thousand threads");
+    }
+
+    #[test]
+    fn a_record_with_something_in_flight_is_nobody_elses() {
+        let token = TOKEN + 2;
+        let (record, slot) = on_a_thread(|record| (record, record.note_hold(token, c"hold".as_ptr(), 1)));
+        let slot = slot.expect("memory");
+        let ended = std::time::Instant::now();
+        while !record.has_ended() {
+            assert!(ended.elapsed().as_secs() < 20, "the record of a thread that ended is still owned");
+        }
+        assert!(!record.is_free());
+        for _ in 0..20 {
+            assert!(!on_a_thread(|other| ptr::eq(other, record)), "two threads have the same record");
+        }
+        assert_eq!(sightings(token).filter(|sighting| sighting.record.has_ended()).count(), 1);
+        slot.clear();
+        assert!(record.is_free(), "free as soon as that has been released");
+        assert_eq!(sightings(token).count(), 0);
+    }
+
+    #[test]
+    fn what_a_thread_has_in_flight_of_its_own() {
+        let token = TOKEN + 4;
+        on_a_thread(|record| {
+            assert_eq!(record.own(token), Own { entries: 0, holds: 0 });
+            let first = record.note_operation(token, c"first".as_ptr()).expect("memory");
+            let second = record.note_operation(token, c"second".as_ptr()).expect("memory");
+            let hold = record.note_hold(token, c"hold".as_ptr(), 1).expect("memory");
+            record.note_hold(token + 2, c"another's".as_ptr(), 1).expect("memory").clear();
+            assert_eq!(record.own(token), Own { entries: 2, holds: 1 });
+            assert!(ptr::eq(Record::find_operation(token).expect("inside"), second), "the latest");
+            first.clear();
+            let third = record.note_operation(token, c"third".as_ptr()).expect("memory");
+            assert!(ptr::eq(third, first), "the first slot is used again");
+            assert!(ptr::eq(Record::find_operation(token).expect("inside"), third), "the latest, in an earlier slot");
+            third.clear();
+            second.clear();
+            hold.clear();
+            assert!(Record::find_operation(token).is_none());
+        });
+    }
+
+    #[test]
+    fn a_running_hook_is_inside_its_handle() {
+        let (outer, inner) = (TOKEN + 6, TOKEN + 8);
+        on_a_thread(|record| {
+            Record::run_hook(outer, || {
+                Record::run_hook(inner, || {
+                    Record::run_hook(outer, || {
+                        assert_eq!((record.own(outer).entries, record.own(inner).entries), (2, 1));
+                    });
+                    assert_eq!((record.own(outer).entries, record.own(inner).entries), (1, 1));
+                });
+                assert_eq!((record.own(outer).entries, record.own(inner).entries), (1, 0));
+            });
+            assert_eq!((record.own(outer), record.own(inner)), (Own::default(), Own::default()));
+        });
+    }
+}

@@ -363,3 +363,78 @@ impl Default for Shell {
         Self::new()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn opened() -> (Shell, Identity) {
+        let shell = Shell::new();
+        let tenant = Tenant { kind: 77, object: std::ptr::without_provenance_mut(8), target: 5, key: 3 };
+        let generation = shell.open(tenant, 9);
+        (shell, Identity { generation, kind: Some(77) })
+    }
+
+    #[test]
+    fn the_first_life_is_generation_one() {
+        let vacant = Shell::new();
+        for generation in 0..3 {
+            let expected = if generation == 0 { Refusal::Stale } else { Refusal::NeverIssued };
+            assert_eq!(vacant.admit(Identity { generation, kind: None }), Err(expected), "generation {generation}");
+        }
+        let (shell, id) = opened();
+        assert_eq!(id.generation, 1);
+        assert_eq!((shell.kind(), shell.object().addr(), shell.target()), (77, 8, 5));
+        assert_eq!((shell.opened_at(), shell.key()), (9, 3));
+    }
+
+    #[test]
+    fn a_life_is_judged_before_its_kind() {
+        let (shell, id) = opened();
+        let other = |generation| Identity { generation, kind: Some(78) };
+        assert_eq!(shell.admit(other(1)), Err(Refusal::WrongKind));
+        assert_eq!(shell.admit(other(2)), Err(Refusal::NeverIssued));
+        assert_eq!(shell.admit(other(0)), Err(Refusal::Stale));
+        assert_eq!(shell.close(id), Ok(Close::Idle));
+        assert_eq!(shell.admit(other(1)), Err(Refusal::WrongKind));
+        assert_eq!(shell.admit(id), Err(Refusal::Closed));
+        assert_eq!(shell.vacate().generation, 2);
+        assert_eq!(shell.admit(other(1)), Err(Refusal::Stale));
+        assert_eq!(shell.admit(other(2)), Err(Refusal::NeverIssued), "vacant");
+    }
+
+    #[test]
+    fn every_end_has_one_owner() {
+        let (shell, id) = opened();
+        assert_eq!(shell.admit(id), Ok(()));
+        assert_eq!(shell.try_close(id), Ok(TryClose::Busy));
+        assert_eq!(shell.close(id), Ok(Close::Busy));
+        assert_eq!(shell.look().count(), 2, "the closer is counted");
+        assert_eq!((shell.close(id), shell.try_close(id)), (Ok(Close::Lost), Ok(TryClose::Lost)));
+        assert!(shell.defer(), "somebody is inside");
+        assert_eq!(shell.close(id), Ok(Close::TakenOver));
+        assert_eq!(shell.close(id), Ok(Close::Lost), "there is a closer again");
+        assert_eq!(shell.depart(), Departure::Plain, "the end is the closer's again");
+        assert!(!shell.defer(), "nobody else is inside: the end is the closer's after all");
+        assert!(!shell.recount(), "the count of a closed word rises from zero no more");
+        assert_eq!(shell.depart(), Departure::NotInside);
+    }
+
+    #[test]
+    fn the_last_one_out_of_a_deferred_life_owns_the_end() {
+        let (shell, id) = opened();
+        assert_eq!((shell.admit(id), shell.admit(id)), (Ok(()), Ok(())));
+        assert_eq!(shell.close(id), Ok(Close::Busy));
+        assert!(!shell.uncount(), "two are inside");
+        assert!(shell.recount());
+        assert!(shell.defer());
+        assert_eq!(shell.depart(), Departure::Plain);
+        assert_eq!(shell.depart(), Departure::LastOfDeferred);
+        assert_eq!(shell.close(id), Ok(Close::Lost), "somebody is destroying it");
+        assert!(shell.request_notify(1));
+        let vacated = shell.vacate();
+        assert_eq!((vacated.notify, vacated.generation), (true, 2));
+        assert!(!shell.request_notify(1) && !shell.visit(1));
+        assert!(shell.outlived_by(1, Deadline::PASSED) && !shell.outlived_by(2, Deadline::PASSED));
+    }
+}

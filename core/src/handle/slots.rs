@@ -23,7 +23,7 @@ pub(crate) struct Slots {
     first: [Slot; FIRST],
     /// The latest, longest row, which links to the one before it.
     more: AtomicPtr<Row>,
-    /// Where in `more` the search for an empty slot goes on; the owner's alone.
+    /// Where among the further slots the search for an empty one goes on; the owner's alone.
     hint: AtomicUsize,
 }
 
@@ -97,8 +97,12 @@ impl Slots {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        let rows = std::iter::successors(self.longest(), |row| row.shorter);
-        self.first.iter().chain(rows.flat_map(|row| row.slots))
+        self.first.iter().chain(self.further())
+    }
+
+    /// The slots behind the first ones, those of the longest row first.
+    fn further(&self) -> impl Iterator<Item = &Slot> {
+        std::iter::successors(self.longest(), |row| row.shorter).flat_map(|row| row.slots)
     }
 
     /// How many note `token`.
@@ -122,20 +126,17 @@ impl Slots {
 
     #[cold]
     fn vacant_in_more(&'static self) -> Result<&'static Slot, Error> {
-        // From where the last one was found; all else only when the longest row is full. As each row is twice as
-        // long as the one before, taking n slots looks at a small multiple of n.
-        if let Some(longest) = self.longest() {
-            let start = self.hint.load(Ordering::Relaxed).min(longest.slots.len());
-            if let Some(found) = longest.slots[start..].iter().position(Slot::is_empty) {
-                self.hint.store(start + found + 1, Ordering::Relaxed);
-                return Ok(&longest.slots[start + found]);
+        // Onwards from where the last one was found, once around. As each row is twice as long as the one before, taking
+        // n slots, or emptying and taking them again, looks at a small multiple of n.
+        let start = self.hint.load(Ordering::Relaxed);
+        let mut onwards = self.further().enumerate().skip(start).chain(self.further().enumerate().take(start));
+        match onwards.find(|(_, slot)| slot.is_empty()) {
+            Some((position, slot)) => {
+                self.hint.store(position + 1, Ordering::Relaxed);
+                Ok(slot)
             }
-            self.hint.store(0, Ordering::Relaxed);
-            if let Some(slot) = self.iter().find(|slot| slot.is_empty()) {
-                return Ok(slot);
-            }
+            None => self.lengthen(),
         }
-        self.lengthen()
     }
 
     fn lengthen(&'static self) -> Result<&'static Slot, Error> {
@@ -153,5 +154,119 @@ impl Slots {
         self.more.store(row, Ordering::Release);
         self.hint.store(1, Ordering::Relaxed);
         Ok(&row.slots[0])
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn slots() -> &'static Slots {
+        Box::leak(Box::new(Slots::new()))
+    }
+
+    fn take(slots: &'static Slots, token: u64) -> &'static Slot {
+        let slot = slots.vacant().expect("memory");
+        assert!(slot.is_empty());
+        slot.fill(token, c"test".as_ptr(), token * 10);
+        slot
+    }
+
+    fn rows(slots: &'static Slots) -> Vec<usize> {
+        std::iter::successors(slots.longest(), |row| row.shorter).map(|row| row.slots.len()).collect()
+    }
+
+    #[test]
+    fn the_first_eight_need_no_memory_and_each_row_is_twice_as_long() {
+        let slots = slots();
+        (1..=8).for_each(|token| assert!(take(slots, token).notes(token)));
+        assert!(rows(slots).is_empty());
+        take(slots, 9);
+        assert_eq!(rows(slots), [16]);
+        (10..=24).for_each(|token| assert!(take(slots, token).notes(token)));
+        assert_eq!(rows(slots), [16]);
+        (25..=1000).for_each(|token| assert!(take(slots, token).notes(token)));
+        assert_eq!(rows(slots), [512, 256, 128, 64, 32, 16]);
+        for token in 1..=1000 {
+            assert_eq!(slots.noted(token), 1, "token {token}");
+        }
+        assert!(!slots.are_empty());
+    }
+
+    #[test]
+    fn emptied_slots_are_used_again_before_there_are_more() {
+        let slots = slots();
+        let mut all: Vec<_> = (1..=200).map(|token| take(slots, token)).collect();
+        let before = rows(slots);
+        let places: std::collections::HashSet<*const Slot> = all.iter().map(|slot| ptr::from_ref(*slot)).collect();
+        assert_eq!(places.len(), 200, "two takers have the same slot");
+        for round in 0..20 {
+            for _ in 0..=(round * 37 % 199) {
+                all.swap_remove(round * 13 % all.len()).clear();
+            }
+            while all.len() < 200 {
+                all.push(take(slots, 7));
+            }
+        }
+        assert_eq!(rows(slots), before, "grew although no more were in use than before");
+        all.iter().for_each(|slot| slot.clear());
+        assert!(slots.are_empty());
+        assert!(ptr::eq(take(slots, 1), &raw const slots.first[0]), "the first row is looked at first");
+    }
+
+    #[test]
+    fn a_reader_sees_a_token_with_its_operation() {
+        let slots = slots();
+        let slot = take(slots, 5);
+        assert_eq!(slot.sight(5), Some((c"test".as_ptr(), 50)));
+        assert_eq!((slot.sight(6), slot.sight(0)), (None, None));
+        assert_eq!((slot.order(), slot.notes(5)), (50, true));
+        slot.clear();
+        assert_eq!(slot.sight(5), None);
+        assert_eq!(slots.noted(5), 0);
+    }
+
+    /// While the owner takes and empties slots, a reader sees each token with its own operation.
+    #[test]
+    fn readers_see_whole_slots_while_the_list_grows() {
+        let names: [*const c_char; 3] = [c"one".as_ptr(), c"two".as_ptr(), c"three".as_ptr()];
+        let addresses = names.map(<*const c_char>::addr);
+        let slots = slots();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = 0_u64;
+                while !over.load(Ordering::SeqCst) {
+                    for slot in slots.iter() {
+                        for (token, address) in (1..).zip(addresses) {
+                            let Some((operation, _)) = slot.sight(token) else { continue };
+                            assert_eq!(operation.addr(), address, "token {token} with another's operation");
+                            seen += 1;
+                        }
+                    }
+                }
+                seen
+            });
+            let start = std::time::Instant::now();
+            let mut taken = Vec::new();
+            for round in 0.. {
+                if start.elapsed().as_millis() > 300 {
+                    break;
+                }
+                // Ever the same token with the same name, as in a life; slots change tokens between lives.
+                for (token, name) in (1..).zip(names) {
+                    for _ in 0..round % 9 {
+                        let slot = slots.vacant().expect("memory");
+                        slot.fill(token, name, 0);
+                        taken.push(slot);
+                    }
+                }
+                taken.drain(..).for_each(Slot::clear);
+            }
+            over.store(true, Ordering::SeqCst);
+            reader.join().expect("no panic")
+        });
+        println!("the reader saw {seen} slots");
+        assert!(seen > 0, "the reader saw nothing: nothing was tested");
     }
 }

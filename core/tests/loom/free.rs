@@ -289,11 +289,12 @@ fn loser_waits_for_last_leave() {
     });
 }
 
-/// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one
-/// of the two destroys.
+/// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one of
+/// the two destroys, and what blocks was woken once more, unless it was gone.
 #[test]
 fn take_over_vs_last_leave_awake() {
-    explore(["pending", "already freed"], || {
+    let outcomes = [("pending", "woken"), ("already freed", "woken"), ("already freed", "gone")];
+    explore(outcomes, || {
         let house = occupied(1);
         assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
         let leaver = with(&house, |house| {
@@ -301,10 +302,45 @@ fn take_over_vs_last_leave_awake() {
             come_out(house, 0);
         });
         line_up();
-        let freed = free_by(&house, Deadline::PASSED, house.resident());
+        let resident = house.resident();
+        let calls = Rc::clone(&resident.calls);
+        let freed = free_by(&house, Deadline::PASSED, resident);
+        join(leaver);
+        settled(&house);
+        (freed, if calls.get() == 0 { "woken" } else { "gone" })
+    });
+}
+
+/// The same with a free that waits.
+#[test]
+fn take_over_vs_last_leave() {
+    explore(["already freed"], || {
+        let house = occupied(2);
+        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
+        let leaver = with(&house, |house| {
+            come_out(house, 0);
+            come_out(house, 1);
+        });
+        let freed = free_by(&house, Deadline::NEVER, house.resident());
         join(leaver);
         settled(&house);
         freed
+    });
+}
+
+/// One free takes over and its deadline passes, another takes over and waits, and the last one leaves.
+#[test]
+fn take_over_vs_leave_vs_deadline() {
+    explore_at_most(2, [("pending", "already freed"), ("already freed", "already freed")], || {
+        let house = occupied(1);
+        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
+        let late = with(&house, |house| free_by(house, Deadline::PASSED, house.resident()));
+        let leaver = with(&house, |house| come_out(house, 0));
+        let waited = free_by(&house, Deadline::NEVER, house.resident());
+        join(leaver);
+        let late = join(late);
+        settled(&house);
+        (late, waited)
     });
 }
 
