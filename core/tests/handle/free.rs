@@ -107,7 +107,7 @@ fn an_operation_that_blocks_is_woken() {
 fn a_free_that_times_out_stays_pending_and_the_last_one_out_destroys() {
     let (token, fate) = open();
     let leave = somebody_inside(token);
-    assert_eq!(lasting(30 * MS, || token.free(30 * MS)), Ok(Freed::Pending));
+    assert_eq!(lasting(100 * MS, || token.free(100 * MS)), Ok(Freed::Pending));
     assert!(fate.closes() >= 2, "woken at the close and again");
     assert_eq!(life(token), Some(LifeState::Pending));
     assert_eq!(token.try_free(), Ok(Freed::Pending));
@@ -189,10 +189,11 @@ fn a_holder_waits_for_others_until_only_its_own_holds_are_left() {
     let hold = token.hold(c"free").expect("open");
     let leave = somebody_inside(token);
     let leaver = thread::spawn(move || {
+        eventually("it is closed", || token.is_closing());
         thread::sleep(40 * MS);
         leave();
     });
-    assert_eq!(lasting(35 * MS, || token.free(LONG)), Ok(Freed::Pending));
+    assert_eq!(lasting(40 * MS, || token.free(LONG)), Ok(Freed::Pending));
     leaver.join().expect("no panic");
     assert_eq!(at_once(|| token.wait_freed(LONG)), Err(Error::Deadlock));
     drop(hold);

@@ -63,15 +63,15 @@ fn each_position_is_told_its_own_answer() {
 
 #[test]
 fn all_have_one_deadline_in_common() {
-    let handles: Vec<_> = (0..20).map(|_| open()).collect();
+    let handles: Vec<_> = (0..50).map(|_| open()).collect();
     let holds: Vec<_> =
         handles.iter().map(|(token, _)| elsewhere(|| token.hold(c"in the way").expect("open"))).collect();
     let tokens: Vec<_> = handles.iter().map(|(token, _)| token.any()).collect();
     let start = Instant::now();
-    assert_eq!(all(&tokens, 100 * MS), [Ok(Freed::Pending); 20]);
+    assert_eq!(all(&tokens, 100 * MS), [Ok(Freed::Pending); 50]);
     let took = start.elapsed();
     assert!(took >= 100 * MS, "ended after {took:?}, before the 100 ms were over");
-    assert!(took < 1900 * MS, "took {took:?}: the deadlines add up");
+    assert!(took < 3000 * MS, "took {took:?}: the deadlines add up");
     assert!(handles.iter().all(|(_, fate)| fate.closes() >= 1), "each is woken");
     // Not each, where the scheduler keeps this thread from running until the deadline is over.
     assert!(handles.iter().any(|(_, fate)| fate.closes() >= 2), "and woken again");

@@ -65,14 +65,18 @@ impl Town {
 /// Two take the first shells at once, while a third looks them up: each shell is one, for ever.
 #[test]
 fn publish_chunk_vs_get() {
-    explore([(0, 1), (1, 0)], || {
+    let orders = [(0, 1), (1, 0)];
+    let seen = [(false, false), (false, true), (true, false), (true, true)];
+    explore(orders.into_iter().flat_map(|order| seen.map(|seen| (order, seen))), || {
         let town = Town::new();
         let takers = [0, 1].map(|_| {
             with(&town, |town| {
+                line_up();
                 let index = town.take();
                 (index, town.address(index).expect("it exists"))
             })
         });
+        line_up();
         let early = [0, 1].map(|index| {
             let shell = town.directory.get(index);
             assert!(shell.is_none_or(|shell| shell.look().is_vacant()));
@@ -84,7 +88,7 @@ fn publish_chunk_vs_get() {
         for (index, shell) in (0..).zip(early) {
             assert!(shell.is_none() || shell == town.address(index));
         }
-        (first, second)
+        ((first, second), (early[0].is_some(), early[1].is_some()))
     });
 }
 
@@ -96,7 +100,7 @@ fn take_vs_take_vs_give_back() {
         let town = Town::with_vacant(1);
         let owned = town.take();
         assert_eq!(owned, 0);
-        let takers = [0, 1].map(|_| with(&town, |town| town.take()));
+        let takers = [0, 1].map(|_| with(&town, Town::take));
         town.give_back(owned);
         let [first, second] = takers.map(join);
         (first, second)
@@ -128,7 +132,7 @@ fn take_vs_take_vs_take_and_give_back() {
             let (first, _second) = (town.take(), town.take());
             town.give_back(first);
         });
-        let takers = [0, 1].map(|_| with(&town, |town| town.take()));
+        let takers = [0, 1].map(|_| with(&town, Town::take));
         join(quick);
         let [first, second] = takers.map(join);
         first < second
@@ -167,7 +171,7 @@ fn take_at_the_limit_vs_give_back() {
     explore([Ok(0), Err(Error::Limit)].map(|found| format!("{found:?}")), || {
         let town = Town::new();
         let owned = [0, 1, 2, 3].map(|_| town.take());
-        let seeker = with(&town, |town| town.try_take());
+        let seeker = with(&town, Town::try_take);
         town.give_back(owned[0]);
         format!("{:?}", join(seeker))
     });

@@ -290,10 +290,10 @@ fn loser_waits_for_last_leave() {
 }
 
 /// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one of
-/// the two destroys, and what blocks was woken once more, unless it was gone.
+/// the two destroys, and what blocks was woken once more, unless it was gone by then.
 #[test]
 fn take_over_vs_last_leave_awake() {
-    let outcomes = [("pending", "woken"), ("already freed", "woken"), ("already freed", "gone")];
+    let outcomes = [("pending", "woken"), ("already freed", "woken"), ("pending", "gone"), ("already freed", "gone")];
     explore(outcomes, || {
         let house = occupied(1);
         assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");

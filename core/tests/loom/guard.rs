@@ -194,7 +194,7 @@ fn refused_storm_vs_parked_drainer() {
     explore_at_most(3, [0, 1, 2], || {
         let stage = Guarded::new();
         stage.enter();
-        let leaver = with(&stage, |stage| stage.leave());
+        let leaver = with(&stage, Guarded::leave);
         let storm = with(&stage, |stage| usize::from(stage.operate(1)) + usize::from(stage.operate(1)));
         assert_eq!(stage.free(NEVER), BeginFree::Drained);
         join(leaver);
@@ -247,7 +247,7 @@ fn wait_drained_vs_winner() {
             let stage = Guarded::new();
             stage.enter();
             let waiter = with(&stage, |stage| stage.reclaim(NEVER));
-            let leaver = with(&stage, |stage| stage.leave());
+            let leaver = with(&stage, Guarded::leave);
             assert_eq!(stage.free(NEVER), BeginFree::Drained);
             join(leaver);
             let found = join(waiter);

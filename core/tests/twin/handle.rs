@@ -85,7 +85,17 @@ impl World<'_> {
                 None => Ok(()),
             },
             Operation::Forget(n) => self.forget(n),
-            Operation::LeaveLikeC(worker, target) => self.leave_like_c(worker, target),
+            Operation::EnterLikeC(worker, target, via) => self.enter(worker, target, via, Form::Forgotten),
+            Operation::LeaveLikeC(worker, target) => {
+                self.on(target, |world, aim, raw| world.leave_like_c(worker, aim, raw))
+            }
+            Operation::LeaveForgotten(n) => match self.twin.pick(n, |item| item.form == Form::Forgotten) {
+                Some((_, item)) => {
+                    let raw = lock(&self.shared.handles)[item.handle];
+                    self.leave_like_c(item.by.0, Aim::Handle(item.handle), raw)
+                }
+                None => Ok(()),
+            },
             Operation::Release(worker, n) => match self.twin.pick(n, |item| item.form == Form::Hold) {
                 Some((number, _)) => self.leave(number, worker),
                 None => Ok(()),
@@ -245,7 +255,11 @@ impl World<'_> {
             let name = NAMES[number % NAMES.len()];
             let operation = name.to_str().expect("ASCII");
             let expected = world.twin.enter(worker, aim, via, form, operation);
-            let verb = if form == Form::Hold { "hold" } else { "enter" };
+            let verb = match form {
+                Form::Hold => "hold",
+                Form::Forgotten => "enter, as C does,",
+                Form::Entry | Form::HoldToken(_) => "enter",
+            };
             let what = format!("#{number}: {verb} {aim:?} of kind {via} to {operation}");
             let shared = Arc::clone(&world.shared);
             world.act(worker, &what, expected, move |entries| {
@@ -259,7 +273,11 @@ impl World<'_> {
                 } else {
                     access.enter(name).map(|entry| {
                         let handle = entry.handle();
-                        entries.insert(number, entry);
+                        if form == Form::Forgotten {
+                            std::mem::forget(entry);
+                        } else {
+                            entries.insert(number, entry);
+                        }
                         handle
                     })
                 };
@@ -321,21 +339,19 @@ impl World<'_> {
         })
     }
 
-    fn leave_like_c(&mut self, worker: usize, target: Target) -> Result<(), String> {
-        self.on(target, |world, aim, raw| {
-            match world.twin.latest(aim, worker) {
-                // That one's entry is still going to be dropped.
-                Some(number) if world.twin.items[&number].form == Form::Entry => return Ok(()),
-                _ => {}
-            }
-            let expected = world.twin.leave_like_c(aim, worker);
-            world.act(worker, &format!("leave {aim:?}, as C does"), expected, move |_| {
-                // SAFETY: the latest of this thread's, which was forgotten; or none, and it is refused.
-                unsafe { worker::any(raw).leave() }.into()
-            })?;
-            // Which one left shows here alone.
-            world.occupants(worker, aim, raw)
-        })
+    fn leave_like_c(&mut self, worker: usize, aim: Aim, raw: usize) -> Result<(), String> {
+        let latest = self.twin.latest(aim, worker);
+        if latest.is_some_and(|number| self.twin.items[&number].form == Form::Entry) {
+            // That one's entry is still going to be dropped.
+            return Ok(());
+        }
+        let expected = self.twin.leave_like_c(aim, worker);
+        self.act(worker, &format!("leave {aim:?}, as C does"), expected, move |_| {
+            // SAFETY: the latest of this thread's, which was forgotten; or none, and it is refused.
+            unsafe { worker::any(raw).leave() }.into()
+        })?;
+        // Which one left shows here alone.
+        self.occupants(worker, aim, raw)
     }
 
     fn occupants(&mut self, worker: usize, aim: Aim, raw: usize) -> Result<(), String> {

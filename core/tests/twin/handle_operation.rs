@@ -56,7 +56,12 @@ pub enum Operation {
     Hold(usize, Target, Via),
     Leave(usize),
     Forget(usize),
+    /// Enters and keeps nothing: as a C program does.
+    EnterLikeC(usize, Target, Via),
+    /// Leaves as a C program does, rightly or not.
     LeaveLikeC(usize, Target),
+    /// Leaves so where it is right.
+    LeaveForgotten(usize),
     Release(usize, usize),
     IntoToken(usize, usize),
     /// The target as a hold.
@@ -109,11 +114,13 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     let helped = (worker(), target(), how);
     prop_oneof![
         5 => kind().prop_map(Open),
-        16 => (worker(), target(), via()).prop_map(|(w, t, v)| Enter(w, t, v)),
+        12 => (worker(), target(), via()).prop_map(|(w, t, v)| Enter(w, t, v)),
         12 => (worker(), target(), via()).prop_map(|(w, t, v)| Hold(w, t, v)),
         8 => nth().prop_map(Leave),
-        4 => nth().prop_map(Forget),
-        4 => (worker(), target()).prop_map(|(w, t)| LeaveLikeC(w, t)),
+        1 => nth().prop_map(Forget),
+        8 => (worker(), target(), via()).prop_map(|(w, t, v)| EnterLikeC(w, t, v)),
+        5 => nth().prop_map(LeaveForgotten),
+        2 => (worker(), target()).prop_map(|(w, t)| LeaveLikeC(w, t)),
         5 => (worker(), nth()).prop_map(|(w, n)| Release(w, n)),
         3 => (worker(), nth()).prop_map(|(w, n)| IntoToken(w, n)),
         4 => (worker(), (0..4_usize).prop_map(Target::HoldToken)).prop_map(|(w, t)| ReleaseToken(w, t)),
