@@ -295,7 +295,9 @@ impl HandleGuard {
         }
     }
 
-    /// The word as it is now.
+    /// The word as it is now: for the models and the twin.
+    #[doc(hidden)]
+    #[must_use]
     pub fn look(&self) -> State {
         self.word.look()
     }
