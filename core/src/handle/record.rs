@@ -109,11 +109,7 @@ impl Record {
 
     #[cold]
     fn register() -> Result<&'static Record, Error> {
-        let ended = records().find(|record| {
-            record.is_free()
-                // Acquire: the clearing of its slots comes before.
-                && record.state.compare_exchange(ENDED, OWNED, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        });
+        let ended = records().find(|record| record.is_free() && record.take_over());
         let record = match ended {
             Some(record) => record,
             None => Record::link()?,
@@ -129,6 +125,19 @@ impl Record {
         }
         CURRENT.set(Some(record));
         Ok(record)
+    }
+
+    /// Makes an ended record the calling thread's; `false`: another thread took it first, perhaps to end inside something.
+    fn take_over(&self) -> bool {
+        // Acquire: the clearing of its slots comes before.
+        if self.state.compare_exchange(ENDED, OWNED, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let is_empty = self.operations.are_empty() && self.holds.are_empty();
+        if !is_empty {
+            self.state.store(ENDED, Ordering::Release);
+        }
+        is_empty
     }
 
     fn link() -> Result<&'static Record, Error> {

@@ -35,7 +35,7 @@ fn explore<O: Ord + Debug + Send + 'static>(
 }
 
 /// [`explore`], in the executions with at most `preemptions` preemptions: for models that would take
-/// minutes otherwise. Each mistake that these models were shown was found with two.
+/// minutes otherwise. Each mistake that these models were shown was found within these bounds.
 /// `LOOM_MAX_PREEMPTIONS` sets another bound.
 fn explore_at_most<O: Ord + Debug + Send + 'static>(
     preemptions: usize,
