@@ -88,7 +88,8 @@ pub unsafe extern "C" fn qz_handle_wait_freed(h: *mut qz_handle, timeout_ms: i64
 /// the object returns. (A wait, or another thread's free, may return before they have run.)
 ///
 /// - QZ_OK: it will be called.
-/// - QZ_ALREADY_FREED: the object was destroyed before, and it has been called, on this thread.
+/// - QZ_ALREADY_FREED: the object was destroyed before, and it has been called, on this thread (or, if
+///   that was a moment ago, is being called on the thread that destroyed it).
 /// - QZ_ERR_NULL (`h` or `fn`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED,
 ///   QZ_ERR_NO_MEMORY: it is never called.
 #[unsafe(no_mangle)]
