@@ -35,7 +35,8 @@ CHECKS = {
             "CARGO_PROFILE_RELEASE_INCREMENTAL": "true",
         },
     ),
-    "twin": Check("twin", "core", ["-p", "quiescent-core", "--test", "twin"]),
+    # The same sequences each time: a mistake is noticed or not, never now and then.
+    "twin": Check("twin", "core", ["-p", "quiescent-core", "--test", "twin"], {"PROPTEST_RNG_SEED": "1"}),
     "handle": Check("handle", "core", ["-p", "quiescent-core", "--test", "handle"]),
     "guard": Check("guard", "core", ["-p", "quiescent-core", "--test", "guard"]),
     "rundown": Check("rundown", "core", ["-p", "quiescent-core", "--test", "rundown"]),
