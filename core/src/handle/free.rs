@@ -152,10 +152,7 @@ pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: Deadline, life: L) -
             finish(&mut closings, deadline);
             closings[0].outcome()
         }
-        Begun::Lost(life) => match outlive(shell, id.generation, deadline, &life) {
-            Outlived::Yes => Freed::AlreadyFreed,
-            Outlived::Late | Outlived::WaitsForItself => Freed::Pending,
-        },
+        Begun::Lost(life) => outlive(shell, id.generation, deadline, &life).into(),
     })
 }
 
@@ -168,6 +165,16 @@ pub enum Outlived {
     Late,
     /// The caller itself keeps it alive.
     WaitsForItself,
+}
+
+/// To a free that lost, what its wait for the winner came to.
+impl From<Outlived> for Freed {
+    fn from(outlived: Outlived) -> Freed {
+        match outlived {
+            Outlived::Yes => Freed::AlreadyFreed,
+            Outlived::Late | Outlived::WaitsForItself => Freed::Pending,
+        }
+    }
 }
 
 /// Waits until the life is over.

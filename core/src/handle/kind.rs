@@ -6,7 +6,7 @@
 
 use crate::allocate::try_box;
 use crate::handle::any::{AnyHandle, Resolved};
-use crate::handle::free::{self, Begun, Freed, Life, Outlived};
+use crate::handle::free::{self, Begun, Freed, Life};
 use crate::handle::label::Label;
 use crate::handle::many::{self, Batch};
 use crate::handle::record::Record;
@@ -155,10 +155,7 @@ impl AnyKind {
             // Somebody else closed it, with `free` perhaps: its handles may still be open.
             Ok(Begun::Lost(life)) => {
                 life.free_handles();
-                match free::outlive(kind.shell, kind.generation, deadline, &kind) {
-                    Outlived::Yes => Freed::AlreadyFreed,
-                    Outlived::Late | Outlived::WaitsForItself => Freed::Pending,
-                }
+                free::outlive(kind.shell, kind.generation, deadline, &kind).into()
             }
         };
         // What still counts on the kind: its handles, and those whose last callbacks are running.

@@ -1,7 +1,7 @@
 //! Freeing many handles with one deadline.
 
 use crate::handle::any::{AnyHandle, Resolved};
-use crate::handle::free::{self, Begun, Closing, Outlived};
+use crate::handle::free::{self, Begun, Closing};
 use crate::handle::shell::Refusal;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, kind, process};
@@ -69,11 +69,7 @@ impl Batch {
             each(position, Ok(closing.outcome()));
         }
         for (position, found) in self.lost.drain(..) {
-            let freed = match free::outlive(found.shell, found.generation, deadline, &found) {
-                Outlived::Yes => Freed::AlreadyFreed,
-                Outlived::Late | Outlived::WaitsForItself => Freed::Pending,
-            };
-            each(position, Ok(freed));
+            each(position, Ok(free::outlive(found.shell, found.generation, deadline, &found).into()));
         }
     }
 

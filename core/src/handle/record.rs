@@ -127,13 +127,17 @@ impl Record {
         Ok(record)
     }
 
+    fn has_nothing_in_flight(&self) -> bool {
+        self.operations.are_empty() && self.holds.are_empty()
+    }
+
     /// Makes an ended record the calling thread's; `false`: another thread took it first, perhaps to end inside something.
     fn take_over(&self) -> bool {
         // Acquire: the clearing of its slots comes before.
         if self.state.compare_exchange(ENDED, OWNED, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
-        let is_empty = self.operations.are_empty() && self.holds.are_empty();
+        let is_empty = self.has_nothing_in_flight();
         if !is_empty {
             self.state.store(ENDED, Ordering::Release);
         }
@@ -166,7 +170,7 @@ impl Record {
     }
 
     fn is_free(&self) -> bool {
-        self.has_ended() && self.operations.are_empty() && self.holds.are_empty()
+        self.has_ended() && self.has_nothing_in_flight()
     }
 
     /// Whether its thread has ended.
