@@ -22,6 +22,7 @@ mod guard;
 mod park;
 mod rundown;
 mod shim;
+mod text;
 mod word;
 
 #[cfg(not(loom))]

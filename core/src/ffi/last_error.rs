@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::ffi::Status;
 use crate::handle::{AnyHandle, AnyKind, Occupant};
+use crate::text::fitting;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_char;
 use std::fmt::Write;
@@ -36,9 +37,9 @@ impl Text {
 impl Write for Text {
     fn write_str(&mut self, more: &str) -> std::fmt::Result {
         let room = CAPACITY - 1 - self.length;
-        let fits = (0..=room.min(more.len())).rev().find(|&end| more.is_char_boundary(end)).unwrap_or(0);
-        self.bytes[self.length..self.length + fits].copy_from_slice(&more.as_bytes()[..fits]);
-        self.length += fits;
+        let more = fitting(more, room).as_bytes();
+        self.bytes[self.length..self.length + more.len()].copy_from_slice(more);
+        self.length += more.len();
         self.bytes[self.length] = 0;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A short text that is read while it may be written: for people, never for decisions.
 
 use crate::shim::{AtomicU64, Ordering};
+use crate::text::fitting;
 
 /// How many bytes of text fit, without the NUL that C sees behind them.
 pub const LABEL_MAX: usize = 31;
@@ -29,8 +30,8 @@ impl Label {
     /// Stores what fits of `text`, cut between characters.
     pub fn set(&self, text: &str) {
         let mut bytes = [0; WORDS * 8];
-        let end = text.floor_boundary(LABEL_MAX);
-        bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+        let text = fitting(text, LABEL_MAX).as_bytes();
+        bytes[..text.len()].copy_from_slice(text);
         for (word, chunk) in self.0.iter().zip(bytes.chunks_exact(8)) {
             word.store(u64::from_ne_bytes(chunk.try_into().unwrap_or_default()), Ordering::Relaxed);
         }
@@ -44,18 +45,6 @@ impl Label {
             chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
         }
         bytes
-    }
-}
-
-/// `str::floor_char_boundary`, which is newer than the oldest compiler this builds with.
-pub(crate) trait FloorBoundary {
-    /// The last character boundary at or before `index`.
-    fn floor_boundary(&self, index: usize) -> usize;
-}
-
-impl FloorBoundary for str {
-    fn floor_boundary(&self, index: usize) -> usize {
-        (0..=index.min(self.len())).rev().find(|&end| self.is_char_boundary(end)).unwrap_or(0)
     }
 }
 
