@@ -181,7 +181,7 @@ RULES = [
          "model", "free::"),
     Rule("take-over-counts", "a free that takes over is not counted", WORD,
          "State(self.0 & !DEFERRED).with_one_more()", "State(self.0).with_one_more()",
-         "model", "free::take_over"),
+         "model", "take_over::"),
     Rule("early-destroy", "the object is destroyed before all have left", FREE,
          "        if self.shell.drained_by(round) {", "        if true || self.shell.drained_by(round) {",
          "model", "free::enter_vs_free"),

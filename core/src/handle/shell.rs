@@ -37,7 +37,8 @@
 //!
 //! # Checked by
 //!
-//! Models in `tests/loom/shell.rs`, `tests/loom/free.rs` and `tests/loom/directory.rs`.
+//! Models in `tests/loom/shell.rs`, `tests/loom/free.rs`, `tests/loom/take_over.rs` and
+//! `tests/loom/directory.rs`.
 
 use crate::deadline::Deadline;
 use crate::guard::{Departure, HandleGuard};

@@ -1,66 +1,13 @@
 //! Races of the free of a handle: who destroys, when, and who is told.
 
-use crate::object::{House, Resident, life};
+use crate::object::{House, life};
+use crate::scene::{come_out, free_by, occupied, operate, settled, told};
 use crate::{explore, explore_at_most, join, line_up, with};
 use quiescent_core::Deadline;
 use quiescent_core::handle::Freed;
-use quiescent_core::handle::pieces::{Begun, Outlived, Refusal, begin, finish, free, leave, outlive, try_free};
+use quiescent_core::handle::pieces::{Begun, Outlived, begin, finish, outlive, try_free};
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// An open house with `inside` operations in flight.
-fn occupied(inside: u32) -> Arc<House> {
-    let house = House::open();
-    for _ in 0..inside {
-        house.shell.admit(life(1)).expect("open");
-    }
-    Arc::new(house)
-}
-
-/// The rest of an operation that was admitted before.
-fn come_out(house: &House, part: usize) {
-    house.objects[0].operate(part);
-    assert!(leave(&house.shell, &house.resident()));
-}
-
-/// A whole operation: whether it was admitted.
-fn operate(house: &House, part: usize) -> bool {
-    match house.shell.admit(life(1)) {
-        Ok(()) => {
-            come_out(house, part);
-            true
-        }
-        Err(Refusal::Closed | Refusal::Stale) => false,
-        Err(refusal) => panic!("refused as {refusal:?}"),
-    }
-}
-
-/// A free, which answers as the C surface does; "destroyed" and "already freed" are held to their word.
-fn free_by(house: &House, deadline: Deadline, resident: Resident<'_>) -> &'static str {
-    told(house, free(&house.shell, life(1), deadline, resident))
-}
-
-fn told(house: &House, freed: Result<Freed, Refusal>) -> &'static str {
-    match freed {
-        Ok(Freed::Destroyed) => {
-            house.objects[0].expect_destroyed();
-            "destroyed"
-        }
-        Ok(Freed::AlreadyFreed) | Err(Refusal::Stale) => {
-            house.objects[0].expect_destroyed();
-            "already freed"
-        }
-        Ok(Freed::Pending) => "pending",
-        Err(refusal) => panic!("a free was refused as {refusal:?}"),
-    }
-}
-
-/// At the end of a model, when all have left: the object was destroyed (once: see `Object::destroy`).
-fn settled(house: &House) {
-    house.objects[0].expect_destroyed();
-    assert_eq!(house.shell.look().generation(), 2, "the life is over");
-    assert_eq!(house.shell.look().count(), 0);
-}
 
 /// Two callers enter while a third frees without waiting.
 #[test]
@@ -286,95 +233,6 @@ fn loser_waits_for_last_leave() {
         let waited = join(waiter);
         settled(&house);
         (freed, waited)
-    });
-}
-
-/// A second free takes over from one that gave up, without waiting itself, as the last one leaves: one of
-/// the two destroys, and what blocks was woken once more, unless it was gone by then.
-#[test]
-fn take_over_vs_last_leave_awake() {
-    let outcomes = [("pending", "woken"), ("already freed", "woken"), ("pending", "gone"), ("already freed", "gone")];
-    explore(outcomes, || {
-        let house = occupied(1);
-        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
-        let leaver = with(&house, |house| {
-            line_up();
-            come_out(house, 0);
-        });
-        line_up();
-        let resident = house.resident();
-        let calls = Rc::clone(&resident.calls);
-        let freed = free_by(&house, Deadline::PASSED, resident);
-        join(leaver);
-        settled(&house);
-        (freed, if calls.get() == 0 { "woken" } else { "gone" })
-    });
-}
-
-/// The same with a free that waits.
-#[test]
-fn take_over_vs_last_leave() {
-    explore(["already freed"], || {
-        let house = occupied(2);
-        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
-        let leaver = with(&house, |house| {
-            come_out(house, 0);
-            come_out(house, 1);
-        });
-        let freed = free_by(&house, Deadline::NEVER, house.resident());
-        join(leaver);
-        settled(&house);
-        freed
-    });
-}
-
-/// One free takes over and its deadline passes, another takes over and waits, and the last one leaves.
-#[test]
-fn take_over_vs_leave_vs_deadline() {
-    explore_at_most(2, [("pending", "already freed"), ("already freed", "already freed")], || {
-        let house = occupied(1);
-        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
-        let late = with(&house, |house| free_by(house, Deadline::PASSED, house.resident()));
-        let leaver = with(&house, |house| come_out(house, 0));
-        let waited = free_by(&house, Deadline::NEVER, house.resident());
-        join(leaver);
-        let late = join(late);
-        settled(&house);
-        (late, waited)
-    });
-}
-
-/// Two take over at once and do not wait, as the last one leaves.
-#[test]
-fn take_over_vs_take_over_awake() {
-    let outcomes = [
-        ("pending", "pending"),
-        ("pending", "already freed"),
-        ("already freed", "pending"),
-        ("already freed", "already freed"),
-    ];
-    explore_at_most(3, outcomes, || {
-        let house = occupied(1);
-        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
-        let frees = [0, 1].map(|_| with(&house, |house| free_by(house, Deadline::PASSED, house.resident())));
-        come_out(&house, 0);
-        let [first, second] = frees.map(join);
-        settled(&house);
-        (first, second)
-    });
-}
-
-/// Two take over at once and wait.
-#[test]
-fn take_over_vs_take_over() {
-    explore_at_most(2, [("already freed", "already freed")], || {
-        let house = occupied(1);
-        assert_eq!(free_by(&house, Deadline::PASSED, house.resident()), "pending");
-        let frees = [0, 1].map(|_| with(&house, |house| free_by(house, Deadline::NEVER, house.resident())));
-        come_out(&house, 0);
-        let [first, second] = frees.map(join);
-        settled(&house);
-        (first, second)
     });
 }
 

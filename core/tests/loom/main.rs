@@ -19,7 +19,9 @@ mod freed_hooks;
 mod guard;
 mod object;
 mod rundown;
+mod scene;
 mod shell;
+mod take_over;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
