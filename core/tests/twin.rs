@@ -14,10 +14,14 @@
 mod guard;
 #[path = "twin/handle.rs"]
 mod handle;
+#[path = "twin/handle_entering.rs"]
+mod handle_entering;
 #[path = "twin/handle_model.rs"]
 mod handle_model;
 #[path = "twin/handle_operation.rs"]
 mod handle_operation;
+#[path = "twin/handle_outcome.rs"]
+mod handle_outcome;
 #[path = "twin/handle_waiting.rs"]
 mod handle_waiting;
 #[path = "twin/rundown.rs"]

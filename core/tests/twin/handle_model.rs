@@ -1,5 +1,6 @@
 //! The handles' twin: lists, flags and plain rules.
 
+use crate::handle_outcome::{Answer, Event, Outcome, Seen};
 use crate::pick;
 use quiescent_core::handle::LifeState;
 use quiescent_core::{Error, Freed};
@@ -7,61 +8,6 @@ use std::collections::BTreeMap;
 
 /// How many kinds there are.
 pub const KINDS: usize = 2;
-
-/// What a call answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Done; there is nothing to answer.
-    Done,
-    /// Let in, and found the value of this handle.
-    Inside(usize),
-    Freed(Freed),
-    Refused(Error),
-    IsClosing(bool),
-    Info(LifeState, u32, u32),
-    Occupants(Vec<Seen>),
-    /// It waits, when it should have answered.
-    Waits,
-    Panicked(String),
-}
-
-impl<E: Into<Answer>> From<Result<E, Error>> for Answer {
-    fn from(result: Result<E, Error>) -> Answer {
-        result.map_or_else(Answer::Refused, Into::into)
-    }
-}
-
-impl From<()> for Answer {
-    fn from((): ()) -> Answer {
-        Answer::Done
-    }
-}
-
-impl From<Freed> for Answer {
-    fn from(freed: Freed) -> Answer {
-        Answer::Freed(freed)
-    }
-}
-
-/// Somebody inside.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seen {
-    pub thread: String,
-    pub operation: String,
-    pub is_hold: bool,
-    pub has_ended: bool,
-}
-
-/// Something that happened to a value, and on which worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    OnClose { handle: usize, thread: Option<usize> },
-    Destroyed { handle: usize, thread: Option<usize> },
-    OnFreed { callback: usize, thread: Option<usize> },
-}
-
-/// What comes of a call.
-pub type Outcome = (Answer, Vec<Event>);
 
 /// What a raw value turns out to be, when it is not a live handle of the right kind.
 #[derive(Clone, Copy)]

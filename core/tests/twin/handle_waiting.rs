@@ -2,8 +2,9 @@
 
 use crate::LONG;
 use crate::handle::World;
-use crate::handle_model::{Aim, Answer};
+use crate::handle_model::Aim;
 use crate::handle_operation::{Helped, Patience, WORKERS};
+use crate::handle_outcome::Answer;
 use crate::worker;
 use quiescent_core::{Error, Freed};
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! The real side: threads that do what they are told, one at a time, and the values they do it to.
 
 use crate::SOON;
-use crate::handle_model::{Answer, Event, KINDS, Seen};
+use crate::handle_model::KINDS;
+use crate::handle_outcome::{Answer, Event, Seen};
 use quiescent_core::handle::HoldToken;
 use quiescent_core::{AnyHandle, Entry, Error, Freed, Handle, Hold, Kind, Token};
 use std::cell::Cell;
