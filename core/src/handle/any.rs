@@ -297,7 +297,7 @@ impl AnyHandle {
     pub fn free(self, kind: Option<AnyKind>, timeout: Duration) -> Result<Freed, Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
         let id = resolved.identity(kind.map(AnyKind::bits));
-        over(free::free(resolved.shell, id, Deadline::after(timeout), resolved))
+        Ok(free::free(resolved.shell, id, Deadline::after(timeout), resolved)?)
     }
 
     /// Frees if nobody is inside.
@@ -307,11 +307,7 @@ impl AnyHandle {
     pub fn try_free(self, kind: Option<AnyKind>) -> Result<Freed, Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
         let id = resolved.identity(kind.map(AnyKind::bits));
-        match free::try_free(resolved.shell, id, &resolved) {
-            Ok(Some(freed)) => Ok(freed),
-            Ok(None) => Err(Error::Busy),
-            Err(refusal) => over(Err(refusal)),
-        }
+        free::try_free(resolved.shell, id, &resolved)?.ok_or(Error::Busy)
     }
 
     /// Waits up to `timeout` until the object is destroyed, by whomever. Any number of threads may wait,
@@ -357,14 +353,6 @@ impl AnyHandle {
         resolved.shell.label.set(label);
         free::leave(resolved.shell, &resolved);
         Ok(())
-    }
-}
-
-/// To a free, a life that is over is not an error.
-fn over(freed: Result<Freed, Refusal>) -> Result<Freed, Error> {
-    match freed {
-        Err(Refusal::Stale) => Ok(Freed::AlreadyFreed),
-        freed => Ok(freed?),
     }
 }
 

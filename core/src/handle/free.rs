@@ -112,33 +112,42 @@ pub fn leave<L: Life>(shell: &Shell, life: &L) -> bool {
     }
 }
 
+/// To a free, a life that is over is no refusal: another call freed it.
+fn already_freed(refusal: Refusal) -> Result<Freed, Refusal> {
+    if refusal == Refusal::Stale { Ok(Freed::AlreadyFreed) } else { Err(refusal) }
+}
+
 /// Closes, whoever is inside.
 #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
 pub fn begin<L: Life>(shell: &Shell, id: Identity, life: L) -> Result<Begun<'_, L>, Refusal> {
-    Ok(match shell.close(id)? {
-        Close::Idle => {
+    Ok(match shell.close(id) {
+        Ok(Close::Idle) => {
             end(shell, &life);
             Begun::Over(Freed::Destroyed)
         }
-        Close::Busy => Begun::Closed(Closing { shell, life, counted: true, success: Freed::Destroyed, outcome: None }),
-        Close::TakenOver => {
+        Ok(Close::Busy) => {
+            Begun::Closed(Closing { shell, life, counted: true, success: Freed::Destroyed, outcome: None })
+        }
+        Ok(Close::TakenOver) => {
             Begun::Closed(Closing { shell, life, counted: true, success: Freed::AlreadyFreed, outcome: None })
         }
-        Close::Lost => Begun::Lost(life),
+        Ok(Close::Lost) => Begun::Lost(life),
+        Err(refusal) => Begun::Over(already_freed(refusal)?),
     })
 }
 
 /// Frees if nobody is inside; `Ok(None)`: somebody is, and nothing was changed.
 #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
 pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option<Freed>, Refusal> {
-    Ok(match shell.try_close(id)? {
-        TryClose::Idle => {
+    Ok(match shell.try_close(id) {
+        Ok(TryClose::Idle) => {
             end(shell, life);
             Some(Freed::Destroyed)
         }
-        TryClose::Busy => None,
+        Ok(TryClose::Busy) => None,
         // Closed by another call, but not yet over: it was still this generation.
-        TryClose::Lost => Some(Freed::Pending),
+        Ok(TryClose::Lost) => Some(Freed::Pending),
+        Err(refusal) => Some(already_freed(refusal)?),
     })
 }
 

@@ -10,7 +10,7 @@ use crate::handle::free::{self, Begun, Freed, Life};
 use crate::handle::label::Label;
 use crate::handle::many::{self, Batch};
 use crate::handle::record::Record;
-use crate::handle::shell::{Refusal, Shell, Tenant, Vacated};
+use crate::handle::shell::{Shell, Tenant, Vacated};
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, process};
 use crate::shim::{AtomicU64, Ordering};
@@ -142,18 +142,15 @@ impl AnyKind {
         // Before anything is closed. Handles that are opened meanwhile may find no room, and are counted as
         // left.
         let batch = RefCell::new(Batch::with_room(self.count_live() + SPARE_ROOM)?);
-        let begun = free::begin(kind.shell, kind.identity(Some(KINDS)), KindLife { kind, deadline, batch });
-        let freed = match begun {
-            Err(Refusal::Stale) => Freed::AlreadyFreed,
-            Err(refusal) => return Err(refusal.into()),
-            Ok(Begun::Over(freed)) => freed,
-            Ok(Begun::Closed(closing)) => {
+        let freed = match free::begin(kind.shell, kind.identity(Some(KINDS)), KindLife { kind, deadline, batch })? {
+            Begun::Over(freed) => freed,
+            Begun::Closed(closing) => {
                 let mut closings = [closing];
                 free::finish(&mut closings, deadline);
                 closings[0].outcome()
             }
             // Somebody else closed it, with `free` perhaps: its handles may still be open.
-            Ok(Begun::Lost(life)) => {
+            Begun::Lost(life) => {
                 life.free_handles();
                 free::outlive(kind.shell, kind.generation, deadline, &kind).into()
             }

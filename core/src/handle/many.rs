@@ -2,7 +2,6 @@
 
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::free::{self, Begun, Closing};
-use crate::handle::shell::Refusal;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, kind, process};
 use crate::{Deadline, Error};
@@ -48,12 +47,8 @@ impl Batch {
         mut each: impl FnMut(usize, Result<Freed, Error>),
     ) {
         for (position, handle) in handles.take(self.room).enumerate() {
-            let begun = Resolved::find_handle(handle.bits(), None).and_then(|found| {
-                match free::begin(found.shell, found.identity(None), found) {
-                    Err(Refusal::Stale) => Ok(Begun::Over(Freed::AlreadyFreed)),
-                    begun => Ok(begun?),
-                }
-            });
+            let begun = Resolved::find_handle(handle.bits(), None)
+                .and_then(|found| Ok(free::begin(found.shell, found.identity(None), found)?));
             match begun {
                 Ok(Begun::Over(freed)) => each(position, Ok(freed)),
                 Ok(Begun::Closed(closing)) => {
