@@ -2,6 +2,13 @@
 
 #![cfg(not(loom))]
 
+#[path = "in_time/eventually.rs"]
+mod eventually;
+#[path = "in_time/lasting.rs"]
+mod lasting;
+
+use eventually::{LONG, MS, ended, eventually};
+use lasting::{at_once, lasting};
 use quiescent_core::{
     BeginFree, EnterError, Error, FFI_HANDLE_FREE_DEADLINE, HandleGuard, RundownRef, WaitDrained, ffi,
 };
@@ -9,48 +16,10 @@ use std::mem::forget;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
-
-const MS: Duration = Duration::from_millis(1);
-/// A wait that is not to end by its deadline; if it does all the same, the test fails instead of hanging.
-const LONG: Duration = Duration::from_secs(20);
-/// Nothing that is to end does so later than this, also on a machine with other things to do.
-const SLACK: Duration = Duration::from_secs(2);
-
-/// Runs `call` and fails unless it took at least `least` and not much longer.
-#[track_caller]
-fn lasting<R>(least: Duration, call: impl FnOnce() -> R) -> R {
-    let start = Instant::now();
-    let result = call();
-    let took = start.elapsed();
-    assert!(took >= least, "ended after {took:?}, before its {least:?} were over");
-    assert!(took < least + SLACK, "took {took:?} instead of {least:?}");
-    result
-}
-
-#[track_caller]
-fn at_once<R>(call: impl FnOnce() -> R) -> R {
-    lasting(Duration::ZERO, call)
-}
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < LONG / 2, "still not after {:?}: {what}", LONG / 2);
-        thread::yield_now();
-    }
-}
+use std::time::Duration;
 
 fn is_closed(guard: &HandleGuard) -> bool {
     matches!(guard.enter(), Err(EnterError::Closed))
-}
-
-/// What `thread` answers. Fails if it sleeps on although what it waits for has happened.
-#[track_caller]
-fn ended<R>(thread: thread::ScopedJoinHandle<'_, R>) -> R {
-    eventually("the other thread ends", || thread.is_finished());
-    thread.join().expect("no panic on the other thread")
 }
 
 #[test]

@@ -2,35 +2,20 @@
 
 #![cfg(not(loom))]
 
+#[path = "in_time/eventually.rs"]
+mod eventually;
+
+use eventually::{LONG, MS, ended, eventually};
 use quiescent_core::{RundownError, RundownRef};
 use std::mem::forget;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const MS: Duration = Duration::from_millis(1);
-/// A wait that is not to end by its deadline; if it does all the same, the test fails instead of hanging.
-const LONG: Duration = Duration::from_secs(20);
 const LIMIT: u32 = 16_777_214;
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < LONG / 2, "still not after {:?}: {what}", LONG / 2);
-        thread::yield_now();
-    }
-}
 
 fn is_open(rundown: &RundownRef) -> bool {
     rundown.try_acquire().is_ok()
-}
-
-/// What `thread` answers. Fails if it sleeps on although what it waits for has happened.
-#[track_caller]
-fn ended<R>(thread: thread::ScopedJoinHandle<'_, R>) -> R {
-    eventually("the other thread ends", || thread.is_finished());
-    thread.join().expect("no panic on the other thread")
 }
 
 #[test]

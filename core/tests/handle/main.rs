@@ -22,25 +22,27 @@ macro_rules! handle_type {
 }
 
 mod boundary;
+#[path = "../in_time/eventually.rs"]
+mod eventually;
 mod free;
 mod freed_hooks;
 mod hold;
 mod kind;
+#[path = "../in_time/lasting.rs"]
+mod lasting;
 mod many;
 mod occupants;
 mod panics;
 mod storm;
 mod token;
 
+use eventually::{LONG, MS, ended, eventually};
+use lasting::{at_once, lasting};
 use quiescent_core::{Error, Freed, Token};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
-
-const MS: Duration = Duration::from_millis(1);
-/// A wait that is not to end by its deadline; if it does all the same, the test fails instead of hanging.
-const LONG: Duration = Duration::from_secs(20);
 
 /// What happened to the value behind a handle.
 #[derive(Clone, Default)]
@@ -70,38 +72,6 @@ impl Drop for Watched {
 fn open() -> (Token<Watched>, Fate) {
     let fate = Fate::default();
     (Token::open(Watched(fate.clone())).expect("a new handle"), fate)
-}
-
-/// Runs `call` and fails unless it took at least `least` and not much longer.
-#[track_caller]
-fn lasting<R>(least: Duration, call: impl FnOnce() -> R) -> R {
-    let start = Instant::now();
-    let result = call();
-    let took = start.elapsed();
-    assert!(took >= least, "ended after {took:?}, before its {least:?} were over");
-    assert!(took < least + Duration::from_secs(2), "took {took:?} instead of {least:?}");
-    result
-}
-
-#[track_caller]
-fn at_once<R>(call: impl FnOnce() -> R) -> R {
-    lasting(Duration::ZERO, call)
-}
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < LONG / 2, "still not after {:?}: {what}", LONG / 2);
-        thread::yield_now();
-    }
-}
-
-/// What `thread` answers. Fails if it sleeps on although what it waits for has happened.
-#[track_caller]
-fn ended<R>(thread: thread::ScopedJoinHandle<'_, R>) -> R {
-    eventually("the other thread ends", || thread.is_finished());
-    thread.join().expect("no panic on the other thread")
 }
 
 /// Runs `body` on another thread, to its end.
