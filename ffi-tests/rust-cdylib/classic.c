@@ -1,5 +1,5 @@
 /* The journal of examples/rust-cdylib from C. Its pointers are addresses: NULL, or from journal_new. */
-#include "claims.h"
+#include "check.h"
 
 /* ---- lines: numbers, each appended and written at most once */
 

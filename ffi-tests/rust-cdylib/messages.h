@@ -1,7 +1,7 @@
 /* Messages that are counted on their way through the queues, from push to pop or discard. */
 #ifndef MESSAGES_H
 #define MESSAGES_H
-#include "claims.h"
+#include "check.h"
 
 #define MESSAGE_ALIVE 0x600D
 
