@@ -1,6 +1,7 @@
 //! Compiling one C or C++ program against the library.
 
 use std::ffi::{OsStr, OsString};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -173,10 +174,34 @@ pub(crate) fn compiler(is_cpp: bool) -> Command {
 
 /// Runs one compiler command.
 pub(crate) fn compile(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("cannot start {command:?}: {error}"))?;
+    let line = command_line(command);
+    let output = command.output().map_err(|error| format!("cannot start {line}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let messages = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?}: {}\n{messages}", output.status))
+    Err(format!("{line}: {}\n{messages}", output.status))
+}
+
+/// The program and its arguments. Unlike what `Debug` shows it has no environment: the `cc` crate hands its compilers
+/// all of the caller's, and there may be secrets in it.
+fn command_line(command: &Command) -> String {
+    let words: Vec<String> =
+        iter::once(command.get_program()).chain(command.get_args()).map(|word| format!("{word:?}")).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_compilation_tells_the_command_line_and_nothing_of_the_environment() {
+        let mut command = compiler(false);
+        let messages =
+            compile(command.env("SECRET", "hunter2").arg("no-such-file.c")).expect_err("there is no such file");
+        // Not told themselves: they would be the environment.
+        assert!(messages.contains("\"no-such-file.c\": exit status"), "it does not tell the command line");
+        assert!(!messages.contains("hunter2"), "it tells the environment");
+    }
 }
