@@ -198,7 +198,8 @@ typedef struct qz_handle_info {
 typedef struct qz_occupant {
   /// The thread that began it, as the operating system numbers it (on Linux: gettid).
   uint64_t thread_id;
-  /// Milliseconds it has been in flight; -1: not known (operations take no clock, holds do).
+  /// Milliseconds it has been in flight: of a hold exactly; of an operation at least, from when a free
+  /// began to wait for it (operations take no clock). -1: not known.
   int64_t since_ms;
   /// That thread's name, as of its first call in here.
   char thread_name[16];

@@ -48,7 +48,8 @@ pub struct qz_handle_info {
 pub struct qz_occupant {
     /// The thread that began it, as the operating system numbers it (on Linux: gettid).
     pub thread_id: u64,
-    /// Milliseconds it has been in flight; -1: not known (operations take no clock, holds do).
+    /// Milliseconds it has been in flight: of a hold exactly; of an operation at least, from when a free
+    /// began to wait for it (operations take no clock). -1: not known.
     pub since_ms: i64,
     /// That thread's name, as of its first call in here.
     pub thread_name: [c_char; 16],

@@ -5,7 +5,7 @@
 //!
 //! See [`State`] for the bits. A guard that is embedded in an author's leaked struct goes through these:
 //!
-//! | state | closed | count | deferred | reported | means |
+//! | state | closed | count | deferred | over | means |
 //! |---|---|---|---|---|---|
 //! | open | – | n | – | – | n are in flight, more may enter |
 //! | draining | yes | n > 0 | – | – | the closer waits (or is about to) for n to leave |
@@ -16,7 +16,7 @@
 //!
 //! Deferred is set only while somebody is inside, reported only when nobody is, and closed is never
 //! taken back, so no other combination is reachable. A shell uses the same word and the same steps, with
-//! its own end in place of "reported": see `handle/shell.rs`.
+//! its own end in place of "over": see `handle/shell.rs`.
 //!
 //! # Protocol
 //!
@@ -182,6 +182,8 @@ pub enum Departure {
     Plain,
     /// The word is closed, this was the last one out, and the end was deferred to it.
     LastOfDeferred,
+    /// Of a shell with a hazard lane: the word is closed, and nobody is counted any more; slots may still protect it.
+    LastCounted,
     /// Nobody was inside: this leave had no enter. Nothing was changed.
     NotInside,
 }
@@ -239,7 +241,7 @@ impl HandleGuard {
         match self.close() {
             Close::Idle => {}
             Close::Busy => {
-                if !self.drained_by(Deadline::after(deadline)) && self.defer(0) {
+                if !self.drained_by(Deadline::after(deadline), || true) && self.defer(0) {
                     return BeginFree::TimedOut;
                 }
             }
@@ -264,7 +266,7 @@ impl HandleGuard {
             return WaitDrained::NotFreeing;
         }
         let ownerless = |state: State| state.is_idle() && state.is_deferred();
-        let over = |state: State| state.is_reported() || ownerless(state);
+        let over = |state: State| state.is_over() || ownerless(state);
         if !park::until(&self.word, Half::Low, Deadline::after(deadline), over, State::with_sleepers) {
             WaitDrained::TimedOut
         } else if self.report(ownerless) {
@@ -336,6 +338,9 @@ impl HandleGuard {
         if !change.after.is_quiescent() {
             return Departure::Plain;
         }
+        if change.before.has_hazard_lane() {
+            return Departure::LastCounted;
+        }
         if change.before.has_sleepers() {
             park::wake_all(&self.word, Half::Low);
         }
@@ -351,15 +356,18 @@ impl HandleGuard {
         }
     }
 
-    /// The closer waits until nobody is inside: `true`, or `false` at the deadline.
-    pub(crate) fn drained_by(&self, deadline: Deadline) -> bool {
-        park::until(&self.word, Half::Low, deadline, State::is_idle, State::with_sleepers)
+    /// The closer waits until nobody is inside: `true`, or `false` at the deadline. `no_slot` is asked where a hazard
+    /// lane was open.
+    pub(crate) fn drained_by(&self, deadline: Deadline, no_slot: impl Fn() -> bool) -> bool {
+        let drained = |state: State| state.is_idle() && (!state.has_hazard_lane() || no_slot());
+        park::until(&self.word, Half::Low, deadline, drained, State::with_sleepers)
     }
 
     /// The closer counts itself again, to run a hook: `false` if nobody is inside any more, and the end
     /// is the closer's.
     pub(crate) fn recount(&self) -> bool {
-        self.word.change(|state| if state.is_idle() { Err(()) } else { Ok(state.with_one_more()) }).is_ok()
+        let over = |state: State| state.is_idle() && !state.has_hazard_lane();
+        self.word.change(|state| if over(state) { Err(()) } else { Ok(state.with_one_more()) }).is_ok()
     }
 
     /// The closer uncounts itself after a hook: `true` if nobody else is inside, and the end is the
@@ -373,15 +381,15 @@ impl HandleGuard {
     pub(crate) fn defer(&self, own: u32) -> bool {
         let change = self.word.change(|state| {
             let others = state.departed(own).ok_or(())?;
-            Ok::<_, ()>(if others.is_idle() { others } else { others.deferred() })
+            let over = others.is_idle() && !others.has_hazard_lane();
+            Ok::<_, ()>(if over { others } else { others.deferred() })
         });
-        change.is_ok_and(|change| !change.after.is_idle())
+        change.is_ok_and(|change| change.after.is_deferred())
     }
 
     /// Hands the end of an embedded guard to one caller, when it is `ripe`.
     fn report(&self, ripe: impl Fn(State) -> bool) -> bool {
-        let change =
-            self.word.change(|state| if ripe(state) && !state.is_reported() { Ok(state.reported()) } else { Err(()) });
+        let change = self.word.change(|state| if ripe(state) && !state.is_over() { Ok(state.over()) } else { Err(()) });
         let Ok(change) = change else { return false };
         if change.before.has_sleepers() {
             park::wake_all(&self.word, Half::Low);

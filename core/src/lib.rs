@@ -16,6 +16,7 @@
 #![cfg_attr(loom, allow(dead_code, reason = "the models use a part of it"))]
 
 mod allocate;
+mod barrier;
 mod deadline;
 mod error;
 mod guard;

@@ -35,9 +35,8 @@ pub(crate) enum Half {
 
 /// Waits until `over` holds: `true`, or `false` at the deadline.
 ///
-/// Looks a while; then announces the sleep with `mark`, in a change that saw that it is not over, and
-/// sleeps on the value that this change left. So whoever makes it over afterwards sees the mark and
-/// wakes.
+/// Looks a while; then announces the sleep with `mark`, in a change that saw that it is not over, looks once more,
+/// and sleeps on the value it saw then. So whoever makes it over afterwards sees the mark and wakes.
 pub(crate) fn until(
     word: &Word,
     half: Half,
@@ -55,18 +54,22 @@ pub(crate) fn until(
         spin();
     }
     loop {
-        if over(word.look()) {
+        let state = word.look();
+        if over(state) {
             return true;
         }
         if deadline.has_passed() {
             return false;
         }
-        if let Ok(asleep) = word.change(|state| if over(state) { Err(()) } else { Ok(mark(state)) }) {
+        if mark(state) == state {
+            // Announced, and looked at since: what `over` asks may be elsewhere than in the word.
             let seen = match half {
-                Half::Low => asleep.after.low(),
-                Half::High => asleep.after.high(),
+                Half::Low => state.low(),
+                Half::High => state.high(),
             };
             wait(word, half, seen, deadline);
+        } else {
+            let _ = word.change(|state| if over(state) { Err(()) } else { Ok(mark(state)) });
         }
     }
 }

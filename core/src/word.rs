@@ -2,18 +2,19 @@
 //!
 //! ```text
 //!  63                            32 31              8 7 6 5 4 3 2 1 0
-//! |           generation           |      count       |-|W|S|N|V|R|D|C|
+//! |           generation           |      count       |K|W|S|N|H|O|D|C|
 //! ```
 //!
 //! | bit | name | once set, it says |
 //! |---|---|---|
 //! | C | closed | nobody may enter (until a run-down is re-initialised or a shell opens a new generation) |
 //! | D | deferred | the one who closed has given up waiting: the end belongs to the last one out (a shell), or to the first who asks (an embedded guard) |
-//! | R | reported | an embedded guard's end has been handed to one caller |
-//! | V | vacant | a shell between two lives: nobody holds a token of this generation |
+//! | O | over | the end is behind it: an embedded guard's was handed to one caller; a shell is between two lives, and nobody holds a token of this generation |
+//! | H | hazard | a shell's hazard lane has been opened in this life: slots of thread records may name it (`handle/hazard.rs`) |
 //! | N | notify | somebody registered an `on_freed` callback for this generation |
 //! | S | sleepers | somebody may sleep on the low half: the count has to reach zero |
 //! | W | waiters | somebody may sleep on the high half: the generation has to move |
+//! | K | counted | the hazard lane is shut, everybody who enters is counted: while a `try_free` looks; in a deferred word: the barrier was refused, so the slots say nothing |
 //!
 //! Every change is one compare-and-swap from a value that was looked at ([`Word::change`]), so that
 //! identity (the generation), permission (closed) and the count are judged and changed in one step, a
@@ -23,9 +24,9 @@
 //!
 //! The two halves are the two things one can sleep on with a 32-bit futex. Within one generation a
 //! closed word's low half never returns to an earlier count-and-flags value that a sleeper could mistake
-//! for its own (the count only falls and flags only rise, but for the closing thread itself, which is
-//! the only drainer); the high half never repeats in a shell (it retires first). So nobody sleeps
-//! through a re-use.
+//! for its own (the count only falls, and flags that it waits on are set by the closing thread alone,
+//! which is the only drainer); the high half never repeats in a shell (it retires first). So nobody
+//! sleeps through a re-use.
 
 use crate::shim::{AtomicU64, Ordering, const_fn};
 
@@ -44,13 +45,15 @@ pub enum Refused {
 
 const CLOSED: u64 = 1 << 0;
 const DEFERRED: u64 = 1 << 1;
-const REPORTED: u64 = 1 << 2;
-const VACANT: u64 = 1 << 3;
+const OVER: u64 = 1 << 2;
+const HAZARD: u64 = 1 << 3;
 const NOTIFY: u64 = 1 << 4;
 const SLEEPERS: u64 = 1 << 5;
 const WAITERS: u64 = 1 << 6;
+const COUNTED: u64 = 1 << 7;
 const COUNT_SHIFT: u32 = 8;
 const GENERATION_SHIFT: u32 = 32;
+const GENERATION: u64 = u64::MAX << GENERATION_SHIFT;
 
 impl State {
     /// The most the count can hold.
@@ -66,7 +69,7 @@ impl State {
     /// A shell that has no life yet, or none any more.
     #[must_use]
     pub const fn vacant(generation: u32) -> State {
-        State(((generation as u64) << GENERATION_SHIFT) | CLOSED | VACANT)
+        State(((generation as u64) << GENERATION_SHIFT) | CLOSED | OVER)
     }
 
     /// Open and empty.
@@ -81,11 +84,26 @@ impl State {
     pub fn is_deferred(self) -> bool {
         self.0 & DEFERRED != 0
     }
-    pub fn is_reported(self) -> bool {
-        self.0 & REPORTED != 0
+    pub fn is_over(self) -> bool {
+        self.0 & OVER != 0
     }
-    pub fn is_vacant(self) -> bool {
-        self.0 & VACANT != 0
+    /// Slots may name it.
+    pub fn has_hazard_lane(self) -> bool {
+        self.0 & HAZARD != 0
+    }
+    /// The hazard lane, if any, is shut.
+    pub fn is_counted(self) -> bool {
+        self.0 & COUNTED != 0
+    }
+    /// Life `generation` may be entered through the hazard lane, in one comparison.
+    #[inline]
+    pub fn admits_by_slot(self, generation: u32) -> bool {
+        self.0 & (GENERATION | CLOSED | HAZARD | COUNTED) == State::open(generation).0 | HAZARD
+    }
+    /// Life `generation` is open, in one comparison.
+    #[inline]
+    pub fn is_open(self, generation: u32) -> bool {
+        self.0 & (GENERATION | CLOSED) == State::open(generation).0
     }
     pub fn has_notify(self) -> bool {
         self.0 & NOTIFY != 0
@@ -135,24 +153,37 @@ impl State {
     pub fn departed(self, n: u32) -> Option<State> {
         (n <= self.count()).then(|| State(self.0 - (u64::from(n) << COUNT_SHIFT)))
     }
+    /// Closed. A `try_free` that looks finds its mark gone, and has lost.
     pub fn closed(self) -> State {
-        State(self.0 | CLOSED)
+        State(self.0 & !COUNTED | CLOSED)
     }
     pub fn deferred(self) -> State {
         State(self.0 | DEFERRED)
     }
-    /// The end is a closer's again, which counts itself.
-    pub fn taken_over(self) -> State {
-        State(self.0 & !DEFERRED).with_one_more()
+    /// The end is one thread's again.
+    pub fn claimed(self) -> State {
+        State(self.0 & !(DEFERRED | COUNTED))
     }
-    pub fn reported(self) -> State {
-        State(self.0 | REPORTED)
+    pub fn over(self) -> State {
+        State(self.0 | OVER)
+    }
+    pub fn with_hazard_lane(self) -> State {
+        State(self.0 | HAZARD)
+    }
+    pub fn counted(self) -> State {
+        State(self.0 | COUNTED)
+    }
+    pub fn uncounted(self) -> State {
+        State(self.0 & !COUNTED)
     }
     pub fn with_notify(self) -> State {
         State(self.0 | NOTIFY)
     }
     pub fn with_sleepers(self) -> State {
         State(self.0 | SLEEPERS)
+    }
+    pub fn without_sleepers(self) -> State {
+        State(self.0 & !SLEEPERS)
     }
     pub fn with_waiters(self) -> State {
         State(self.0 | WAITERS)
@@ -169,11 +200,12 @@ impl std::fmt::Debug for State {
         let flags = [
             (CLOSED, "closed"),
             (DEFERRED, "deferred"),
-            (REPORTED, "reported"),
-            (VACANT, "vacant"),
+            (OVER, "over"),
+            (HAZARD, "hazard"),
             (NOTIFY, "notify"),
             (SLEEPERS, "sleepers"),
             (WAITERS, "waiters"),
+            (COUNTED, "counted"),
         ];
         flags.iter().filter(|(bit, _)| self.0 & bit != 0).try_for_each(|(_, name)| write!(f, " {name}"))
     }

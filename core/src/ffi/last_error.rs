@@ -76,6 +76,13 @@ pub(super) fn tell_pending(handle: AnyHandle) {
     tell(|text| {
         let _ = write!(text, "the free is pending; ");
         let before = text.length;
+        if handle.is_stuck() {
+            let _ = write!(
+                text,
+                "the system refused the memory barrier (membarrier) that tells who is inside: free it again"
+            );
+            return;
+        }
         if left > 0 {
             let _ = write!(text, "{left} handles of the kind are still open");
             return;
@@ -90,12 +97,14 @@ pub(super) fn tell_pending(handle: AnyHandle) {
 
 fn tell_occupant(text: &mut Text, before: usize, occupant: &Occupant) {
     let operation = text_of(&occupant.operation);
-    let what = if occupant.since.is_some() { "hold" } else { "operation" };
+    let what = if occupant.is_hold { "hold" } else { "operation" };
     let separator = if text.length == before { "still inside:" } else { "," };
     let _ = write!(text, "{separator} thread {} '{}'", occupant.thread, text_of(&occupant.thread_name));
     let _ = write!(text, " in {what} '{}'", if operation.is_empty() { "?" } else { operation });
-    if let Some(since) = occupant.since {
-        let _ = write!(text, " for {} ms", since.as_millis());
+    let milliseconds = occupant.since.unwrap_or_default().as_millis();
+    if milliseconds > 0 {
+        let at_least = if occupant.is_hold { "" } else { "at least " };
+        let _ = write!(text, " for {at_least}{milliseconds} ms");
     }
     if occupant.has_ended {
         let _ = write!(text, " (that thread has ended)");

@@ -1,14 +1,16 @@
 //! A handle of whatever kind, as an untrusted 64-bit value. Every typed and every C function goes
 //! through here.
 
-use crate::handle::free::{self, Life};
+use crate::handle::free;
 use crate::handle::freed_hooks::{self, FreedHook};
 use crate::handle::kind::{self, AnyKind};
+use crate::handle::lane;
+use crate::handle::life::Life;
 use crate::handle::record::{Own, Record};
 use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
-use crate::handle::slots::Slot;
+use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, Freed, process};
+use crate::handle::{DIRECTORY, Freed, process, records};
 use crate::word::State;
 use crate::{Deadline, Error, deadline};
 use std::ffi::{c_char, c_void};
@@ -53,15 +55,20 @@ impl Resolved {
     /// Finds the shell that `token` names.
     #[inline]
     pub(crate) fn find(token: u64) -> Result<Resolved, Error> {
-        let Some(parts) = Parts::split(token) else {
-            return Err(if token == 0 { Error::Null } else { Error::BadHandle });
-        };
-        if parts.key != process::key() || parts.key == 0 || parts.generation == 0 {
-            let forked = parts.generation != 0 && process::is_ancestor(parts.key);
-            return Err(if forked { Error::Forked } else { Error::BadHandle });
+        match Parts::split(token, process::mark()).and_then(|parts| Some((parts, DIRECTORY.get(parts.index)?))) {
+            Some((Parts { index, generation, .. }, shell)) => Ok(Resolved { token, index, generation, shell }),
+            None => Err(Resolved::explain(token)),
         }
-        let shell = DIRECTORY.get(parts.index).ok_or(Error::BadHandle)?;
-        Ok(Resolved { token, index: parts.index, generation: parts.generation, shell })
+    }
+
+    /// Why `token` names none.
+    #[cold]
+    fn explain(token: u64) -> Error {
+        match Parts::of(token) {
+            None if token == 0 => Error::Null,
+            Some(parts) if parts.generation != 0 && process::is_ancestor(parts.key) => Error::Forked,
+            _ => Error::BadHandle,
+        }
     }
 
     /// Finds the shell of a handle proper, of `kind` if that is given: holds have a release of their
@@ -89,31 +96,40 @@ impl Resolved {
         self.shell.kind() == kind::KINDS
     }
 
-    /// Whether a fork came between the enter and now: then what was entered is the parent's.
-    fn is_forked(&self) -> bool {
-        Parts::split(self.token).is_none_or(|parts| parts.key != process::key())
-    }
-
-    /// The slot that notes a caller that was just counted in; without one it is counted out again.
+    /// Ends an operation of the calling thread's that is noted in `slot`.
     #[inline]
-    fn noted(&self, slot: Result<&'static Slot, Error>) -> Result<&'static Slot, Error> {
-        slot.inspect_err(|_| {
-            free::leave(self.shell, self);
-        })
+    fn leave(&self, slot: &Slot) {
+        // In a forked child it is not: there, what was entered is the parent's.
+        if slot.notes(self.token) {
+            lane::leave(self.shell, self, self.token, slot);
+        }
     }
 
-    /// Uncounts one operation or hold whose slot is `slot`.
+    /// Releases a hold that is noted in `slot`, on whatever thread.
     pub(crate) fn release(&self, slot: &Slot) {
-        if self.is_forked() {
-            return;
+        // In a forked child it is not: as above.
+        if slot.notes(self.token) {
+            slot.clear();
+            let was_inside = lane::leave_counted(self.shell, self);
+            debug_assert!(was_inside, "a slot stands for one count");
         }
-        slot.clear();
-        let was_inside = free::leave(self.shell, self);
-        debug_assert!(was_inside, "a slot stands for one count");
     }
 }
 
 impl Life for Resolved {
+    #[inline]
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn protecting(&self) -> u32 {
+        records::protecting(self.token)
+    }
+
+    fn is_alone(&self) -> bool {
+        records::are_own()
+    }
+
     fn on_close(&self) -> bool {
         let hooks = kind::hooks_of(self.shell);
         if let Some(hook) = hooks.on_close {
@@ -221,8 +237,10 @@ impl AnyHandle {
         kind: AnyKind,
         operation: *const c_char,
     ) -> Result<(*mut c_void, RawEntry), Error> {
-        let (record, resolved) = self.admit(kind)?;
-        let slot = resolved.noted(record.note_operation(self.0, operation))?;
+        let resolved = Resolved::find(self.0)?;
+        let id = resolved.identity(Some(kind.bits()));
+        let slot = Record::current()?.slot_for_operation()?;
+        lane::enter(resolved.shell, id, &resolved, self.0, slot, operation)?;
         Ok((resolved.shell.object(), RawEntry { resolved, slot }))
     }
 
@@ -239,18 +257,14 @@ impl AnyHandle {
         kind: AnyKind,
         operation: *const c_char,
     ) -> Result<(*mut c_void, Resolved, &'static Slot), Error> {
-        let (record, resolved) = self.admit(kind)?;
-        let slot = resolved.noted(record.note_hold(self.0, operation, deadline::now()))?;
-        Ok((resolved.shell.object(), resolved, slot))
-    }
-
-    /// Counts the caller in.
-    #[inline]
-    fn admit(self, kind: AnyKind) -> Result<(&'static Record, Resolved), Error> {
         let resolved = Resolved::find(self.0)?;
         let record = Record::current()?;
         resolved.shell.admit(resolved.identity(Some(kind.bits())))?;
-        Ok((record, resolved))
+        // Without a slot for it, it is counted out again.
+        let slot = record.note_hold(self.0, operation, deadline::now()).inspect_err(|_| {
+            lane::leave_counted(resolved.shell, &resolved);
+        })?;
+        Ok((resolved.shell.object(), resolved, slot))
     }
 
     /// Ends the calling thread's latest-begun operation on this handle that is still in flight, for a
@@ -263,11 +277,12 @@ impl AnyHandle {
     /// # Safety
     /// The operation was begun with [`AnyHandle::enter`], and neither its [`RawEntry`] nor its object is
     /// used afterwards.
+    #[inline]
     pub unsafe fn leave(self) -> Result<(), Error> {
         let resolved = Resolved::find(self.0)?;
         match Record::find_operation(self.0) {
             Some(slot) => {
-                resolved.release(slot);
+                lane::leave(resolved.shell, &resolved, self.0, slot);
                 Ok(())
             }
             None => {
@@ -351,7 +366,7 @@ impl AnyHandle {
         // Counted meanwhile, so that the label does not land in the shell's next life.
         resolved.shell.admit(id)?;
         resolved.shell.label.set(label);
-        free::leave(resolved.shell, &resolved);
+        lane::leave_counted(resolved.shell, &resolved);
         Ok(())
     }
 }
@@ -360,7 +375,7 @@ impl RawEntry {
     /// Ends the operation.
     #[inline]
     pub fn leave(self) {
-        self.resolved.release(self.slot);
+        self.resolved.leave(self.slot);
     }
 
     /// The object, alive while this is.

@@ -4,7 +4,10 @@
 //!
 //! ```text
 //!  close ── nobody inside ─────────────────────────────────────────────▶ end
-//!    │ somebody inside: the closer is counted
+//!    │ somebody inside, or a hazard lane: the closer is counted
+//!    ▼
+//!  settle (with a hazard lane: the barrier) ── nobody inside ──────────▶ end
+//!    │         └── refused by the system ──▶ PENDING, until another free takes over
 //!    ▼
 //!  on_close ──▶ late, or the closer waits for itself ──▶ defer ── somebody inside ─▶ PENDING: the last one out ends
 //!    ▲    │                                                  └── nobody after all ──▶ end
@@ -32,15 +35,17 @@
 //! 1. One thread owns the end of a life: the closer, for as long as it has not deferred; after that,
 //!    whoever takes the count to zero, or a later free that takes over (from a count above zero, taking
 //!    *deferred* back in the same step) and is the closer from then on.
-//! 2. Recount, uncount and defer each decide "is anybody inside" in the step that changes the count.
-//!    Without that look in defer a last leave just before it would find nobody to destroy, and so would
-//!    the closer.
+//! 2. Recount, uncount and defer each decide "is anybody counted" in the step that changes the count, and where
+//!    there is a hazard lane the slots are looked at after it. Without that look in defer a last leave just before it
+//!    would find nobody to destroy, and so would the closer.
 //! 3. A free answers destroyed or already freed only after the generation has moved on, which is after
 //!    `on_destroy` returned.
 
 use crate::deadline::Deadline;
-use crate::guard::Departure;
-use crate::handle::shell::{Close, Identity, Refusal, Shell, TryClose, Vacated};
+use crate::handle::lane;
+use crate::handle::life::{Life, end};
+use crate::handle::shell::{Close, Identity, Refusal, Shell, TryClose};
+use crate::word::State;
 use std::time::Duration;
 
 /// What a free came to.
@@ -55,26 +60,12 @@ pub enum Freed {
     Pending,
 }
 
-/// One life of a shell, as the layer that gave it an object sees it.
-#[allow(clippy::must_use_candidate, reason = "the answers are used by this file alone")]
-pub trait Life {
-    /// Wakes what blocks. Called by the closer, which is counted meanwhile. Answers whether it wants to
-    /// be called again.
-    fn on_close(&self) -> bool;
-    /// Whether the caller waits for itself: it is inside, or its own holds are all of the `in_flight`.
-    fn waits_for_itself(&self, in_flight: u32) -> bool;
-    /// Whether the caller may come to wait for itself when others leave: it has holds of its own.
-    fn may_wait_for_itself_later(&self) -> bool;
-    /// Destroys the object. Called once, by the owner of the end.
-    fn on_destroy(&self);
-    /// The life is over; the shell is still the caller's.
-    fn vacated(&self, vacated: Vacated);
-}
-
 /// A closed handle that this caller drains.
 pub struct Closing<'shell, L> {
     shell: &'shell Shell,
     life: L,
+    /// Slots may protect it: they are looked at once the barrier is behind.
+    has_hazard_lane: bool,
     counted: bool,
     /// What to answer when it is over: the first closer freed it, one that took over from it did not.
     success: Freed,
@@ -94,24 +85,6 @@ pub enum Begun<'shell, L> {
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// Ends a life. Only for the owner of its end.
-pub fn end<L: Life>(shell: &Shell, life: &L) {
-    life.on_destroy();
-    life.vacated(shell.vacate());
-}
-
-/// Leaves, and ends the life if that is left to this caller. `false`: nobody was inside.
-pub fn leave<L: Life>(shell: &Shell, life: &L) -> bool {
-    match shell.depart() {
-        Departure::Plain => true,
-        Departure::LastOfDeferred => {
-            end(shell, life);
-            true
-        }
-        Departure::NotInside => false,
-    }
-}
-
 /// To a free, a life that is over is no refusal: another call freed it.
 fn already_freed(refusal: Refusal) -> Result<Freed, Refusal> {
     if refusal == Refusal::Stale { Ok(Freed::AlreadyFreed) } else { Err(refusal) }
@@ -125,12 +98,8 @@ pub fn begin<L: Life>(shell: &Shell, id: Identity, life: L) -> Result<Begun<'_, 
             end(shell, &life);
             Begun::Over(Freed::Destroyed)
         }
-        Ok(Close::Busy) => {
-            Begun::Closed(Closing { shell, life, counted: true, success: Freed::Destroyed, outcome: None })
-        }
-        Ok(Close::TakenOver) => {
-            Begun::Closed(Closing { shell, life, counted: true, success: Freed::AlreadyFreed, outcome: None })
-        }
+        Ok(Close::Busy) => Begun::Closed(Closing::of(shell, life, Freed::Destroyed)),
+        Ok(Close::TakenOver) => Begun::Closed(Closing::of(shell, life, Freed::AlreadyFreed)),
         Ok(Close::Lost) => Begun::Lost(life),
         Err(refusal) => Begun::Over(already_freed(refusal)?),
     })
@@ -139,12 +108,20 @@ pub fn begin<L: Life>(shell: &Shell, id: Identity, life: L) -> Result<Begun<'_, 
 /// Frees if nobody is inside; `Ok(None)`: somebody is, and nothing was changed.
 #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
 pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option<Freed>, Refusal> {
-    Ok(match shell.try_close(id) {
+    let found = match shell.try_close(id) {
+        Ok(TryClose::Look) => {
+            // In this order: whoever was in a slot before the barrier is seen, whoever comes after it is counted.
+            let nobody = lane::settle(life) && lane::in_slots(life) == 0;
+            Ok(shell.end_look(id.generation, nobody))
+        }
+        found => found,
+    };
+    Ok(match found {
         Ok(TryClose::Idle) => {
             end(shell, life);
             Some(Freed::Destroyed)
         }
-        Ok(TryClose::Busy) => None,
+        Ok(TryClose::Busy | TryClose::Look) => None,
         // Closed by another call, but not yet over: it was still this generation.
         Ok(TryClose::Lost) => Some(Freed::Pending),
         Err(refusal) => Some(already_freed(refusal)?),
@@ -190,7 +167,7 @@ impl From<Outlived> for Freed {
 pub fn outlive<L: Life>(shell: &Shell, generation: u32, deadline: Deadline, life: &L) -> Outlived {
     loop {
         let state = shell.look();
-        if state.generation() == generation && life.waits_for_itself(state.count()) {
+        if state.generation() == generation && life.waits_for_itself(in_flight(state, life)) {
             return Outlived::WaitsForItself;
         }
         // With holds of its own out, the others' leaving may make the caller wait for itself: it looks again.
@@ -205,8 +182,20 @@ pub fn outlive<L: Life>(shell: &Shell, generation: u32, deadline: Deadline, life
     }
 }
 
+/// How many are counted or in slots, as of some moment.
+pub fn in_flight<L: Life>(state: State, life: &L) -> u32 {
+    state.count() + if state.has_hazard_lane() { lane::in_slots(life) } else { 0 }
+}
+
 /// Drains all of `closings`, each begun by this caller, up to one common deadline.
 pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: Deadline) {
+    settle(closings);
+    if unfinished(closings).next().is_none() {
+        return;
+    }
+    for closing in unfinished(closings) {
+        closing.shell.note_wait();
+    }
     let mut pause = FIRST_PAUSE;
     loop {
         let mut call_again = false;
@@ -224,13 +213,34 @@ pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: Deadline) {
     }
 }
 
+/// Runs the barrier, once for all that need it, and ends those that nobody is inside.
+fn settle<L: Life>(closings: &mut [Closing<'_, L>]) {
+    let mut with_hazard_lane = closings.iter_mut().filter(|closing| closing.has_hazard_lane).peekable();
+    let Some(settled) = with_hazard_lane.peek().map(|first| lane::settle(&first.life)) else { return };
+    for closing in with_hazard_lane {
+        if !settled {
+            closing.shell.get_stuck();
+            closing.outcome = Some(Freed::Pending);
+        } else if closing.others() == 0 {
+            closing.end();
+        }
+    }
+}
+
 fn unfinished<'c, 'shell, L>(
     closings: &'c mut [Closing<'shell, L>],
 ) -> impl Iterator<Item = &'c mut Closing<'shell, L>> {
     closings.iter_mut().filter(|closing| closing.outcome.is_none())
 }
 
-impl<L: Life> Closing<'_, L> {
+impl<'shell, L: Life> Closing<'shell, L> {
+    /// A life that was closed with somebody inside, or a hazard lane.
+    fn of(shell: &'shell Shell, life: L, success: Freed) -> Self {
+        // Once closed, it does not change.
+        let has_hazard_lane = shell.look().has_hazard_lane();
+        Closing { shell, life, has_hazard_lane, counted: true, success, outcome: None }
+    }
+
     /// What [`finish`] came to.
     pub fn outcome(&self) -> Freed {
         self.outcome.unwrap_or(Freed::Pending)
@@ -244,21 +254,33 @@ impl<L: Life> Closing<'_, L> {
         }
         self.counted = false;
         let call_again = self.life.on_close();
-        let others = self.shell.look().count() - 1;
-        if deadline.has_passed() || self.life.waits_for_itself(others) {
-            if self.shell.defer() {
-                self.outcome = Some(Freed::Pending);
-            } else {
-                self.end();
-            }
-        } else if self.shell.uncount() {
+        if deadline.has_passed() || self.life.waits_for_itself(self.others()) {
+            self.give_up();
+        } else if self.shell.uncount() && self.nobody_in_slots() {
             self.end();
         }
         call_again
     }
 
+    /// How many are inside, apart from this closer, which is counted.
+    fn others(&self) -> u32 {
+        in_flight(self.shell.look(), &self.life) - 1
+    }
+
+    fn nobody_in_slots(&self) -> bool {
+        !self.has_hazard_lane || lane::in_slots(&self.life) == 0
+    }
+
+    fn give_up(&mut self) {
+        if self.shell.defer() && !(self.has_hazard_lane && lane::claims_end(self.shell, &self.life)) {
+            self.outcome = Some(Freed::Pending);
+        } else {
+            self.end();
+        }
+    }
+
     fn drain(&mut self, round: Deadline) {
-        if self.shell.drained_by(round) {
+        if self.shell.drained_by(round, || lane::in_slots(&self.life)) {
             self.end();
         }
     }

@@ -7,7 +7,7 @@
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::shell::{Refusal, Tenant, TryClose};
-use crate::handle::slots::Slot;
+use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, process};
 use crate::{Error, deadline};
@@ -106,8 +106,8 @@ impl HoldToken {
         let hold = Resolved::find(self.0.bits())?;
         match hold.shell.try_close(hold.identity(Some(kind::HOLDS))) {
             Ok(TryClose::Idle) => {}
-            // Nobody enters a hold, so it is never busy.
-            Ok(TryClose::Lost | TryClose::Busy) | Err(Refusal::Stale) => return Ok(Freed::AlreadyFreed),
+            // Nobody enters a hold, so it is never busy, and has no hazard lane.
+            Ok(_) | Err(Refusal::Stale) => return Ok(Freed::AlreadyFreed),
             Err(refusal) => return Err(refusal.into()),
         }
         let slot = hold.shell.object().cast::<Slot>();

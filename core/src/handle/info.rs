@@ -5,7 +5,7 @@ use crate::Error;
 use crate::deadline;
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::shell::Shell;
-use crate::handle::{kind, record};
+use crate::handle::{free, kind, records};
 use crate::word::State;
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ pub struct Occupant {
     pub thread_name: [u8; 16],
     /// The operation's name, cut to 39 bytes and padded with NULs.
     pub operation: [u8; 40],
-    /// How long it has been in flight; for holds only.
+    /// How long it has been in flight: of a hold exactly; of an operation at least, from when a free began to wait for it
+    /// (operations take no clock).
     pub since: Option<Duration>,
     /// A hold, which any thread may release.
     pub is_hold: bool,
@@ -56,10 +57,10 @@ pub struct Occupant {
     pub has_ended: bool,
 }
 
-fn life_of(state: State) -> Life {
+fn life_of(state: State, in_flight: u32) -> Life {
     if !state.is_closed() {
         Life::Open
-    } else if state.is_idle() {
+    } else if in_flight == 0 {
         Life::Destroying
     } else if state.is_deferred() {
         Life::Pending
@@ -77,20 +78,28 @@ impl AnyHandle {
     pub fn info(self) -> Result<Info, Error> {
         let handle = Resolved::find_handle(self.bits(), None)?;
         let id = handle.identity(None);
-        let holds = record::sightings(handle.token).filter(|sighting| sighting.since.is_some()).count();
+        let holds = records::sightings(handle.token).filter(|sighting| sighting.since.is_some()).count();
         let label = handle.shell.label.get();
         let opened_at = handle.shell.opened_at();
         let kind = kind_name(handle.shell);
         // Last: all of the above was this life's if it is not over now.
         let state = handle.shell.check(id)?;
+        let in_flight = free::in_flight(state, &handle);
         Ok(Info {
-            life: life_of(state),
-            in_flight: state.count(),
+            life: life_of(state, in_flight),
+            in_flight,
             holds: u32::try_from(holds).unwrap_or(u32::MAX),
             age: Duration::from_nanos(deadline::now().saturating_sub(opened_at)),
             kind,
             label,
         })
+    }
+
+    /// Whether its free is pending because the system refused the barrier that would tell who is inside: another free
+    /// tries again.
+    pub(crate) fn is_stuck(self) -> bool {
+        let state = Resolved::find(self.bits()).and_then(|handle| Ok(handle.shell.check(handle.identity(None))?));
+        state.is_ok_and(|state| state.is_deferred() && state.is_counted())
     }
 
     /// Calls `each` for every operation and hold in flight that was seen; none is seen twice.
@@ -101,7 +110,7 @@ impl AnyHandle {
         let handle = Resolved::find_handle(self.bits(), None)?;
         handle.shell.check(handle.identity(None))?;
         let now = deadline::now();
-        for sighting in record::sightings(handle.token) {
+        for sighting in records::sightings(handle.token) {
             let mut operation = [0; 40];
             let text = sighting.operation().map_or(&[][..], std::ffi::CStr::to_bytes);
             let length = text.len().min(operation.len() - 1);
@@ -110,7 +119,10 @@ impl AnyHandle {
                 thread: sighting.record.thread(),
                 thread_name: sighting.record.thread_name(),
                 operation,
-                since: sighting.since.map(|since| Duration::from_nanos(now.saturating_sub(since))),
+                since: sighting
+                    .since
+                    .or_else(|| handle.shell.closed_at())
+                    .map(|since| Duration::from_nanos(now.saturating_sub(since))),
                 is_hold: sighting.since.is_some(),
                 has_ended: sighting.record.has_ended(),
             });

@@ -6,8 +6,10 @@
 
 use crate::allocate::try_box;
 use crate::handle::any::{AnyHandle, Resolved};
-use crate::handle::free::{self, Begun, Freed, Life};
+use crate::handle::free::{self, Begun, Freed};
 use crate::handle::label::Label;
+use crate::handle::lane;
+use crate::handle::life::Life;
 use crate::handle::many::{self, Batch};
 use crate::handle::record::Record;
 use crate::handle::shell::{Shell, Tenant, Vacated};
@@ -181,6 +183,18 @@ impl KindLife {
 }
 
 impl Life for KindLife {
+    fn generation(&self) -> u32 {
+        self.kind.generation
+    }
+
+    fn protecting(&self) -> u32 {
+        self.kind.protecting()
+    }
+
+    fn is_alone(&self) -> bool {
+        self.kind.is_alone()
+    }
+
     /// What keeps a kind from draining is its handles. One that was being opened during the close is
     /// found the next time.
     fn on_close(&self) -> bool {
@@ -208,12 +222,12 @@ impl Life for KindLife {
 /// Whether the caller keeps `kind` from draining: one of its handles waits for the caller itself.
 #[cold]
 pub(crate) fn is_kept_by_caller(kind: u64) -> bool {
-    many::live(Some(kind)).any(|handle| handle.waits_for_itself(handle.shell.look().count()))
+    many::live(Some(kind)).any(|handle| handle.waits_for_itself(free::in_flight(handle.shell.look(), &handle)))
 }
 
 /// The kind's object, from its token. The caller knows that a handle of it is counted.
 fn object_of(kind: u64) -> Option<&'static KindObject> {
-    let shell = DIRECTORY.get(Parts::split(kind)?.index)?;
+    let shell = DIRECTORY.get(Parts::of(kind)?.index)?;
     // SAFETY: a counted handle keeps its kind's object alive, and only kinds have this kind of object; even
     // ones (holds, the kind of kinds) were refused by `split`.
     unsafe { shell.object().cast::<KindObject>().as_ref() }
@@ -250,7 +264,7 @@ pub(crate) fn destroy_object(shell: &Shell) {
 /// A handle of `kind` is over, after its last callback.
 pub(crate) fn release(kind: u64) {
     if let Ok(kind) = Resolved::find(kind) {
-        free::leave(kind.shell, &kind);
+        lane::leave_counted(kind.shell, &kind);
     }
 }
 

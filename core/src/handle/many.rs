@@ -83,7 +83,7 @@ pub(crate) fn live(of_kind: Option<u64>) -> impl Iterator<Item = Resolved> {
         let kind = shell.kind();
         let wanted = of_kind.map_or(kind != kind::KINDS && kind != kind::HOLDS, |wanted| wanted == kind);
         // A look at a moving target: whatever is done with the token is judged again.
-        if state.is_vacant() || shell.key() != key || !wanted {
+        if state.is_over() || shell.key() != key || !wanted {
             return None;
         }
         let generation = state.generation();

@@ -31,11 +31,16 @@ mod directory;
 mod free;
 mod freed_hooks;
 mod label;
+mod lane;
+mod life;
 mod shell;
+mod slot;
 mod token;
 
 #[cfg(not(loom))]
 mod any;
+#[cfg(not(loom))]
+mod current;
 #[cfg(not(loom))]
 mod hold;
 #[cfg(not(loom))]
@@ -49,6 +54,8 @@ mod process;
 #[cfg(not(loom))]
 mod record;
 #[cfg(not(loom))]
+mod records;
+#[cfg(not(loom))]
 mod slots;
 #[cfg(not(loom))]
 mod thread;
@@ -61,9 +68,13 @@ pub use free::Freed;
 #[cfg(loom)]
 pub mod pieces {
     pub use super::directory::Directory;
-    pub use super::free::{Begun, Closing, Life, Outlived, begin, end, finish, free, leave, outlive, try_free};
+    pub use super::free::{Begun, Closing, Outlived, begin, finish, free, outlive, try_free};
     pub use super::freed_hooks::{FreedHook, register, run_ended};
+    pub use super::lane::{enter, leave, leave_counted};
+    pub use super::life::{Life, end};
     pub use super::shell::{Close, Identity, Refusal, Shell, Tenant, TryClose, Vacated};
+    pub use super::slot::Slot;
+    pub use crate::barrier::full;
     pub use crate::guard::Departure;
 }
 

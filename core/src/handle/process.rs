@@ -7,24 +7,32 @@
 //! `clone` or `vfork` runs no handlers and must only `exec`.
 
 use crate::Error;
-use crate::handle::token::KEY_BITS;
+use crate::handle::token::{KEY_BITS, Parts};
 use crate::shim::{AtomicU32, AtomicU64, Ordering};
 use std::hash::{BuildHasher, Hasher};
 
 const KEYS: u32 = 1 << KEY_BITS;
 
-/// 0: not drawn yet.
-static KEY: AtomicU32 = AtomicU32::new(0);
+/// The lowest bits of this process's tokens: its key, as a token carries it.
+static MARK: AtomicU64 = AtomicU64::new(NOT_DRAWN);
+/// No token has these.
+const NOT_DRAWN: u64 = u64::MAX;
 /// One bit for each key that an ancestor had.
 static ANCESTORS: [AtomicU64; KEYS as usize / 64] = [const { AtomicU64::new(0) }; KEYS as usize / 64];
 /// Whether the fork handler is registered and the library pinned.
 static READY: AtomicU32 = AtomicU32::new(0);
 
-/// This process's key; 0 before the first handle.
+/// The lowest bits of this process's tokens; before the first handle those of none.
 #[inline]
-pub(crate) fn key() -> u32 {
+pub(crate) fn mark() -> u64 {
     // Relaxed: a token comes to a thread after its key was drawn, through whatever passed the token on.
-    KEY.load(Ordering::Relaxed)
+    MARK.load(Ordering::Relaxed)
+}
+
+/// This process's key; 0 before the first handle.
+pub(crate) fn key() -> u32 {
+    let mark = mark();
+    if mark == NOT_DRAWN { 0 } else { Parts::of(mark).map_or(0, |parts| parts.key) }
 }
 
 /// Whether `key` was that of a parent, its parent, and so on.
@@ -40,11 +48,11 @@ pub(crate) fn key_or_draw() -> Result<u32, Error> {
         system::prepare()?;
         READY.store(1, Ordering::Release);
     }
-    if key() == 0 {
+    if mark() == NOT_DRAWN {
         let seed = std::hash::RandomState::new().build_hasher().finish();
         let drawn = draw(seed).ok_or(Error::Limit)?;
         // The first to draw decides.
-        let _ = KEY.compare_exchange(0, drawn, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = MARK.compare_exchange(NOT_DRAWN, Parts::mark(drawn), Ordering::Relaxed, Ordering::Relaxed);
     }
     Ok(key())
 }
@@ -69,8 +77,8 @@ extern "C" fn in_child() {
     if parent != 0 {
         ANCESTORS[parent as usize / 64].fetch_or(1 << (parent % 64), Ordering::Relaxed);
         let seed = crate::deadline::now() ^ u64::from(std::process::id()) << 32;
-        KEY.store(draw(seed).unwrap_or(0), Ordering::Relaxed);
-        crate::handle::record::in_child();
+        MARK.store(draw(seed).map_or(NOT_DRAWN, Parts::mark), Ordering::Relaxed);
+        crate::handle::records::in_child();
     }
 }
 

@@ -1,9 +1,9 @@
 //! What each thread is inside.
 //!
 //! Every thread that uses handles has a record: slots that name the token of each operation and of each
-//! hold in flight, the operation's name, and since when. Only the owner *takes* slots. It clears those
-//! of its operations itself; a hold's slot is cleared by whoever releases the hold, on any thread. Other
-//! threads only read, to say who is inside.
+//! hold in flight, the operation's name, and since when. The slots of operations are the hazard lane (`lane.rs`). Only the
+//! owner *takes* slots. It clears those of its operations itself; a hold's slot is cleared by whoever releases the hold, on
+//! any thread. Other threads only read: to find out whether anybody is inside, and to say who.
 //!
 //! Records are linked once and never unlinked or given back. When its thread ends, a record whose slots
 //! are empty is free for another thread at once, and one with something still in flight as soon as that
@@ -31,30 +31,35 @@
 //! taking one is a plain store. A leave ends the *latest* operation on its token: so the handler's leave
 //! ends the handler's, never the one that was interrupted half-way.
 
-use crate::Error;
 use crate::allocate::try_box;
-use crate::handle::slots::{Slot, Slots};
-use crate::handle::thread;
+use crate::handle::slot::Slot;
+use crate::handle::slots::Slots;
+use crate::handle::{current, records, thread};
 use crate::shim::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::{Error, barrier};
 use std::cell::Cell;
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::ptr;
 
 const OWNED: u32 = 1;
 const ENDED: u32 = 0;
 
-/// One thread's record.
+/// One thread's record. Aligned so that no two threads share a pair of cache lines.
+#[repr(align(128))]
 pub(crate) struct Record {
     operations: Slots,
-    holds: Slots,
-    /// How many operations were noted; the owner's alone.
+    /// How many operations were begun; the owner's alone.
     order: AtomicU64,
+    /// The slot of the one that was begun last; the owner's alone.
+    latest: AtomicPtr<Slot>,
+    holds: Slots,
     state: AtomicU32,
     thread: AtomicU64,
     name: [AtomicU64; 2],
     /// The hooks this thread is running, innermost first; frames on its own stack, read by itself alone.
     hooks: AtomicPtr<HookFrame>,
-    next: AtomicPtr<Record>,
+    /// In the list of all records.
+    pub(crate) next: AtomicPtr<Record>,
 }
 
 /// A hook (`on_close`, `on_destroy`) that this thread is running for a handle. It lies on the stack, so
@@ -72,19 +77,8 @@ pub(crate) struct Own {
     pub(crate) holds: u32,
 }
 
-/// A slot of somebody's, as another thread read it.
-pub(crate) struct Sighting {
-    pub(crate) record: &'static Record,
-    pub(crate) operation: *const c_char,
-    /// When a hold was taken; `None`: an operation.
-    pub(crate) since: Option<u64>,
-}
-
-static RECORDS: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
-
 thread_local! {
-    // Without destructors, so that they can be read while other destructors run at the thread's end.
-    static CURRENT: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    // Without a destructor, so that it can be read while other destructors run at the thread's end.
     /// The record that ended with operations still in flight, for leaves that come even later.
     static LATE: Cell<Option<&'static Record>> = const { Cell::new(None) };
 }
@@ -96,7 +90,7 @@ impl Record {
     /// [`Error::NoMemory`].
     #[inline]
     pub(crate) fn current() -> Result<&'static Record, Error> {
-        match CURRENT.get() {
+        match current::get() {
             Some(record) => Ok(record),
             None => Record::register(),
         }
@@ -104,15 +98,15 @@ impl Record {
 
     /// The calling thread's record, if it has one.
     pub(crate) fn existing() -> Option<&'static Record> {
-        CURRENT.get()
+        current::get()
     }
 
     #[cold]
     fn register() -> Result<&'static Record, Error> {
-        let ended = records().find(|record| record.is_free() && record.take_over());
+        let ended = records::all().find(|record| record.is_free() && record.take_over());
         let record = match ended {
             Some(record) => record,
-            None => Record::link()?,
+            None => records::link(Record::new()?),
         };
         record.thread.store(thread::id(), Ordering::Relaxed);
         let name = thread::name();
@@ -123,8 +117,20 @@ impl Record {
             record.state.store(ENDED, Ordering::Release);
             return Err(Error::NoMemory);
         }
-        CURRENT.set(Some(record));
+        current::set(Some(record));
+        // Between the link and the first slot: see `records.rs`.
+        barrier::full();
         Ok(record)
+    }
+
+    /// Its operations.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &Slot> {
+        self.operations.iter()
+    }
+
+    /// Its holds.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = &Slot> {
+        self.holds.iter()
     }
 
     fn has_nothing_in_flight(&self) -> bool {
@@ -144,29 +150,19 @@ impl Record {
         is_empty
     }
 
-    fn link() -> Result<&'static Record, Error> {
-        let record = Box::leak(
-            try_box(Record {
-                operations: Slots::new(),
-                holds: Slots::new(),
-                order: AtomicU64::new(0),
-                state: AtomicU32::new(OWNED),
-                thread: AtomicU64::new(0),
-                name: [const { AtomicU64::new(0) }; 2],
-                hooks: AtomicPtr::new(ptr::null_mut()),
-                next: AtomicPtr::new(ptr::null_mut()),
-            })
-            .ok_or(Error::NoMemory)?,
-        );
-        let mut head = RECORDS.load(Ordering::Relaxed);
-        loop {
-            record.next.store(head, Ordering::Relaxed);
-            // Release: readers see the record's first stores.
-            match RECORDS.compare_exchange_weak(head, record, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Ok(record),
-                Err(now) => head = now,
-            }
-        }
+    fn new() -> Result<&'static Record, Error> {
+        let record = try_box(Record {
+            operations: Slots::new(),
+            order: AtomicU64::new(0),
+            latest: AtomicPtr::new(ptr::null_mut()),
+            holds: Slots::new(),
+            state: AtomicU32::new(OWNED),
+            thread: AtomicU64::new(0),
+            name: [const { AtomicU64::new(0) }; 2],
+            hooks: AtomicPtr::new(ptr::null_mut()),
+            next: AtomicPtr::new(ptr::null_mut()),
+        });
+        Ok(Box::leak(record.ok_or(Error::NoMemory)?))
     }
 
     fn is_free(&self) -> bool {
@@ -192,16 +188,17 @@ impl Record {
         name
     }
 
-    /// Notes an operation of the calling thread, whose record this is.
+    /// A slot for an operation of the calling thread, whose record this is; the latest from here on.
     ///
     /// # Errors
     /// [`Error::NoMemory`], possible only when all slots so far are taken.
     #[inline]
-    pub(crate) fn note_operation(&'static self, token: u64, operation: *const c_char) -> Result<&'static Slot, Error> {
+    pub(crate) fn slot_for_operation(&'static self) -> Result<&'static Slot, Error> {
         let slot = self.operations.vacant()?;
         let order = self.order.load(Ordering::Relaxed) + 1;
         self.order.store(order, Ordering::Relaxed);
-        slot.fill(token, operation, order);
+        slot.begin(order);
+        self.latest.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
         Ok(slot)
     }
 
@@ -216,23 +213,36 @@ impl Record {
         since: u64,
     ) -> Result<&'static Slot, Error> {
         let slot = self.holds.vacant()?;
-        slot.fill(token, operation, since);
+        slot.begin(since);
+        slot.fill(token, operation);
         Ok(slot)
     }
 
     /// The slot of the calling thread's latest operation on `token`.
     #[inline]
     pub(crate) fn find_operation(token: u64) -> Option<&'static Slot> {
+        let record = current::get()?;
+        // SAFETY: null, or one of this record's slots: records are leaked.
+        let latest = unsafe { record.latest.load(Ordering::Relaxed).as_ref() };
+        latest.filter(|slot| slot.notes(token)).or_else(|| Record::find_earlier_operation(token))
+    }
+
+    /// One that others were begun after.
+    #[cold]
+    fn find_earlier_operation(token: u64) -> Option<&'static Slot> {
         let latest = |record: &'static Record| {
-            let noted = record.operations.iter().filter(|slot| slot.notes(token));
-            noted.max_by_key(|slot| slot.order())
+            let noted = record.operations().filter(|slot| slot.notes(token));
+            noted.max_by_key(|slot| slot.since())
         };
-        CURRENT.get().and_then(latest).or_else(|| LATE.get().and_then(latest))
+        current::get().and_then(latest).or_else(|| LATE.get().and_then(latest))
     }
 
     /// What the calling thread, whose record this is, has in flight on `token`.
     pub(crate) fn own(&self, token: u64) -> Own {
-        let mut own = Own { entries: self.operations.noted(token), holds: self.holds.noted(token) };
+        let mut own = Own {
+            entries: self.operations.count(|slot| slot.notes(token)),
+            holds: self.holds.count(|slot| slot.notes(token)),
+        };
         let mut frame = self.hooks.load(Ordering::Relaxed);
         // SAFETY: frames are pushed and popped by this thread alone, in `run_hook`, and outlive what runs inside
         // them.
@@ -250,11 +260,23 @@ impl Record {
 
     /// The thread has ended: the record is free, or reports what is still in flight.
     pub(crate) fn end(&'static self) {
-        CURRENT.set(None);
+        current::set(None);
         LATE.set(self.has_operations().then_some(self));
         self.hooks.store(ptr::null_mut(), Ordering::Relaxed);
         // Release: whoever takes the record over comes after all that its thread did with it.
         self.state.store(ENDED, Ordering::Release);
+    }
+
+    /// In a forked child: what was in flight is the parent's, and all threads but the calling one, whose record is `own`,
+    /// are gone.
+    #[cfg(unix)]
+    pub(crate) fn in_child(&self, own: Option<&Record>) {
+        self.operations().chain(self.holds()).for_each(Slot::clear);
+        if own.is_some_and(|own| ptr::eq(own, self)) {
+            self.thread.store(thread::id(), Ordering::Relaxed);
+        } else {
+            self.state.store(ENDED, Ordering::Relaxed);
+        }
     }
 
     /// Runs a hook of `token`'s, known to be inside it.
@@ -269,61 +291,20 @@ impl Record {
     }
 }
 
-fn records() -> impl Iterator<Item = &'static Record> {
-    let first = RECORDS.load(Ordering::Acquire);
-    // SAFETY: records are leaked: null, or alive for ever.
-    let first = unsafe { first.as_ref() };
-    std::iter::successors(first, |record| {
-        // Acquire: as for the head.
-        let next = record.next.load(Ordering::Acquire);
-        // SAFETY: as for the head.
-        unsafe { next.as_ref() }
-    })
-}
-
-/// Everybody's operations and holds on `token`, at some moment during the call.
-pub(crate) fn sightings(token: u64) -> impl Iterator<Item = Sighting> {
-    records().flat_map(move |record| {
-        let operations = record.operations.iter().map(|slot| (slot, false));
-        let holds = record.holds.iter().map(|slot| (slot, true));
-        operations.chain(holds).filter_map(move |(slot, is_hold)| {
-            let (operation, since) = slot.sight(token)?;
-            let since = is_hold.then_some(since);
-            Some(Sighting { record, operation, since })
-        })
-    })
-}
-
-impl Sighting {
-    /// The operation's name.
-    pub(crate) fn operation(&self) -> Option<&CStr> {
-        // SAFETY: an operation's name is a C string that is never given back (the contract of every enter).
-        (!self.operation.is_null()).then(|| unsafe { CStr::from_ptr(self.operation) })
-    }
-}
-
-/// In a forked child, still alone: the other threads are gone, and whatever was in flight is the
-/// parent's.
-#[cfg(unix)]
-pub(crate) fn in_child() {
-    let own = Record::existing();
-    for record in records() {
-        record.operations.iter().chain(record.holds.iter()).for_each(Slot::clear);
-        if own.is_none_or(|own| !ptr::eq(own, record)) {
-            record.state.store(ENDED, Ordering::Relaxed);
-        }
-    }
-    if let Some(record) = own {
-        record.thread.store(thread::id(), Ordering::Relaxed);
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::handle::records::{all, protecting, sightings};
+    use std::ffi::CStr;
 
-    /// Not an odd number, so no handle's token.
-    const TOKEN: u64 = 1 << 40;
+    /// Odd, as tokens are, but with a key that no process has.
+    const TOKEN: u64 = (1 << 40) + 1;
+
+    fn note_operation(record: &'static Record, token: u64, operation: &'static CStr) -> &'static Slot {
+        let slot = record.slot_for_operation().expect("memory");
+        slot.fill(token, operation.as_ptr());
+        slot
+    }
 
     fn on_a_thread<R: Send>(body: impl FnOnce(&'static Record) -> R + Send) -> R {
         let run = || body(Record::current().expect("memory"));
@@ -333,15 +314,15 @@ mod tests {
     #[test]
     fn a_thousand_threads_one_after_the_other_use_a_few_records() {
         on_a_thread(|_| {});
-        let before = records().count();
+        let before = all().count();
         for _ in 0..1000 {
             on_a_thread(|record| {
-                record.note_operation(TOKEN, ptr::null()).expect("memory").clear();
+                note_operation(record, TOKEN, c"").clear();
                 record.note_hold(TOKEN, ptr::null(), 1).expect("memory").clear();
             });
         }
         // Other tests of this program have threads, too, and a thread's record ends a little after its join.
-        let more = records().count() - before;
+        let more = all().count() - before;
         assert!(more < 50, "{more} records for a thousand threads");
     }
 
@@ -369,14 +350,15 @@ mod tests {
         let token = TOKEN + 4;
         on_a_thread(|record| {
             assert_eq!(record.own(token), Own { entries: 0, holds: 0 });
-            let first = record.note_operation(token, c"first".as_ptr()).expect("memory");
-            let second = record.note_operation(token, c"second".as_ptr()).expect("memory");
+            let first = note_operation(record, token, c"first");
+            let second = note_operation(record, token, c"second");
             let hold = record.note_hold(token, c"hold".as_ptr(), 1).expect("memory");
             record.note_hold(token + 2, c"another's".as_ptr(), 1).expect("memory").clear();
             assert_eq!(record.own(token), Own { entries: 2, holds: 1 });
+            assert_eq!((protecting(token), protecting(token + 2)), (2, 0), "holds are counted");
             assert!(ptr::eq(Record::find_operation(token).expect("inside"), second), "the latest");
             first.clear();
-            let third = record.note_operation(token, c"third".as_ptr()).expect("memory");
+            let third = note_operation(record, token, c"third");
             assert!(ptr::eq(third, first), "the first slot is used again");
             assert!(ptr::eq(Record::find_operation(token).expect("inside"), third), "the latest, in an earlier slot");
             third.clear();

@@ -2,18 +2,23 @@
 //!
 //! # States
 //!
-//! The bits are those of `word.rs`. Reported is never set in a shell; its own end is the step to the
-//! next generation.
+//! The bits are those of `word.rs`. In flight are those counted (n) and, once *hazard* is set, those whose slots protect
+//! this life (s): see `lane.rs`. Without *hazard*, s is 0.
 //!
-//! | state | closed | count | deferred | vacant | who owns the end |
+//! | state | closed | count | deferred | counted | who owns the end |
 //! |---|---|---|---|---|---|
-//! | vacant | yes | 0 | – | yes | the directory, or the thread that took the shell from it |
+//! | vacant (over) | yes | 0 | – | – | the directory, or the thread that took the shell from it |
 //! | open | – | n | – | – | nobody yet |
-//! | closing | yes | n + 1 | – | – | the closer, which counts itself while `on_close` runs |
-//! | draining | yes | n > 0 | – | – | the closer, asleep |
+//! | looked at | – | n | – | yes | nobody yet; a `try_free` looks at the slots, and whoever enters is counted |
+//! | closing | yes | n + 1 | – | – | the closer, which counts itself while it or `on_close` runs |
+//! | draining | yes | n | – | – | the closer, asleep while n + s > 0 |
 //! | quiescent | yes | 0 | – | – | the closer, about to destroy |
-//! | pending | yes | n > 0 | yes | – | the last one out, unless another free takes over: then closing again |
-//! | destroying | yes | 0 | any | – | whoever took the count to zero; `on_destroy` runs once |
+//! | pending | yes | n | yes | – | the last one out (n + s > 0, or it is about to claim), unless another free takes over: then closing again |
+//! | stuck | yes | n + 1 | yes | yes | the next free, which takes over: the system refused the barrier, so nobody knows s |
+//! | destroying | yes | 0 or 1 | any | – | whoever made n + s zero; `on_destroy` runs once |
+//!
+//! *Hazard* is set in an open life and stays until it is over. Without it, *deferred* is set only with n > 0, and the
+//! leaver that takes n to zero owns the end; with it, whoever takes *deferred* away does.
 //!
 //! Then the generation moves on by one and the shell is vacant again (or retired, when its generations
 //! are used up).
@@ -32,15 +37,15 @@
 //!
 //! # Last touch
 //!
-//! A leave's last touch is its compare-and-swap; a closer that deferred does not touch the shell again.
-//! Both would be harmless: shells are type-stable.
+//! A counted leave's last touch is its compare-and-swap, a slot's its last look at the word; a closer that
+//! deferred does not touch the shell again. All would be harmless: shells are type-stable.
 //!
 //! # Checked by
 //!
-//! Models in `tests/loom/shell.rs`, `tests/loom/free.rs`, `tests/loom/take_over.rs` and
+//! Models in `tests/loom/shell.rs`, `tests/loom/lane.rs`, `tests/loom/free.rs`, `tests/loom/take_over.rs` and
 //! `tests/loom/directory.rs`.
 
-use crate::deadline::Deadline;
+use crate::deadline::{self, Deadline};
 use crate::guard::{Departure, HandleGuard};
 use crate::handle::freed_hooks::FreedHooks;
 use crate::handle::label::Label;
@@ -59,6 +64,10 @@ pub struct Shell {
     /// For a hold: the token that is held.
     target: AtomicU64,
     opened_at: AtomicU64,
+    /// When the first closer began to wait; 0: nobody has.
+    closed_at: AtomicU64,
+    /// How often it was entered through the counter lane, roughly: two at once may be counted as one.
+    entries: AtomicU32,
     /// The process that opened it (see `token.rs`): after a fork the child's copy still carries its
     /// parent's key.
     key: AtomicU32,
@@ -134,10 +143,25 @@ pub enum Close {
 pub enum TryClose {
     /// Nobody was inside: closed, and the end is this caller's.
     Idle,
-    /// Somebody is inside: nothing was changed.
+    /// Somebody is inside, or looks: nothing was changed.
     Busy,
+    /// Nobody is counted, and whoever enters is from now on: this caller looks at the slots, then calls
+    /// [`Shell::end_look`].
+    Look,
     /// Somebody else closed before.
     Lost,
+}
+
+/// What the last one out of a life with a hazard lane found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastOut {
+    /// The end was deferred, and is this caller's.
+    Owner,
+    /// The closer has it; it was woken if it slept.
+    NotOwner,
+    /// The word has changed since the look.
+    Changed,
 }
 
 /// What a shell left behind when its life ended.
@@ -160,6 +184,8 @@ impl Shell {
             object: AtomicPtr::new(std::ptr::null_mut()),
             target: AtomicU64::new(0),
             opened_at: AtomicU64::new(0),
+            closed_at: AtomicU64::new(0),
+            entries: AtomicU32::new(0),
             key: AtomicU32::new(0),
             next_vacant: AtomicU32::new(0),
             freed_hooks: FreedHooks::new(),
@@ -175,6 +201,8 @@ impl Shell {
         self.object.store(tenant.object, Ordering::Relaxed);
         self.target.store(tenant.target, Ordering::Relaxed);
         self.opened_at.store(now, Ordering::Relaxed);
+        self.closed_at.store(0, Ordering::Relaxed);
+        self.entries.store(0, Ordering::Relaxed);
         self.key.store(tenant.key, Ordering::Relaxed);
         self.label.clear();
         // Release: invariant 2.
@@ -203,16 +231,34 @@ impl Shell {
     pub fn opened_at(&self) -> u64 {
         self.opened_at.load(Ordering::Relaxed)
     }
+    /// When the first closer of this life began to wait; `None`: nobody has.
+    #[cfg(not(loom))]
+    pub fn closed_at(&self) -> Option<u64> {
+        Some(self.closed_at.load(Ordering::Relaxed)).filter(|&at| at != 0)
+    }
+    /// The closer begins to wait.
+    pub fn note_wait(&self) {
+        // Relaxed, here and where it is read: it is told to people. One closer at a time.
+        if self.closed_at.load(Ordering::Relaxed) == 0 {
+            self.closed_at.store(deadline::now(), Ordering::Relaxed);
+        }
+    }
     /// Which process opened this life.
     pub fn key(&self) -> u32 {
         self.key.load(Ordering::Relaxed)
+    }
+
+    /// Whether the life that is in here, whichever that is, is of `kind` (`None`: any).
+    #[inline]
+    pub fn is_of(&self, kind: Option<u64>) -> bool {
+        kind.is_none_or(|kind| kind == self.kind())
     }
 
     /// Whether `state`, just seen in this shell, is the life that is meant, and of the right kind.
     #[inline]
     fn judge(&self, id: Identity, state: State) -> Result<(), Refusal> {
         Shell::judge_generation(id.generation, state)?;
-        if id.kind.is_some_and(|kind| kind != self.kind()) {
+        if !self.is_of(id.kind) {
             // Only a life that has not ended since can have the wrong kind (invariant 2).
             Shell::judge_generation(id.generation, self.guard.look())?;
             return Err(Refusal::WrongKind);
@@ -222,9 +268,9 @@ impl Shell {
 
     #[inline]
     fn judge_generation(generation: u32, state: State) -> Result<(), Refusal> {
-        if state.generation() > generation {
+        if state.generation() > generation && generation != 0 {
             Err(Refusal::Stale)
-        } else if state.generation() < generation || state.is_vacant() {
+        } else if state.generation() != generation || state.is_over() {
             Err(Refusal::NeverIssued)
         } else {
             Ok(())
@@ -253,21 +299,40 @@ impl Shell {
         self.guard.depart()
     }
 
-    /// Closes, or takes over from a closer that gave up. A closer that finds somebody inside is counted
-    /// until [`Shell::uncount`] or [`Shell::defer`].
+    /// Counts an entry, and answers the how manieth it was in this life.
+    #[cfg(not(loom))]
+    pub(crate) fn tally_entry(&self) -> u32 {
+        // Not a read-modify-write: the caller has just made the cache line its own, and a lost one does not matter.
+        let entries = self.entries.load(Ordering::Relaxed).saturating_add(1);
+        self.entries.store(entries, Ordering::Relaxed);
+        entries
+    }
+
+    /// Opens the hazard lane of life `generation`; `false`: it is closed, or over.
+    pub fn open_hazard_lane(&self, generation: u32) -> bool {
+        self.guard
+            .change(|state| if state.is_open(generation) { Ok(state.with_hazard_lane()) } else { Err(()) })
+            .is_ok()
+    }
+
+    /// Closes, or takes over from a closer that gave up. A closer that finds somebody inside, or a hazard lane, is
+    /// counted until [`Shell::uncount`] or [`Shell::defer`].
     pub fn close(&self, id: Identity) -> Result<Close, Refusal> {
         let closed = self.guard.change(|state| {
             self.judge(id, state).map_err(Some)?;
-            match (state.is_closed(), state.is_idle()) {
-                (false, true) => Ok(state.closed()),
-                (false, false) => Ok(state.closed().with_one_more()),
-                (true, false) if state.is_deferred() => Ok(state.taken_over()),
+            let may_be_inside = !state.is_idle() || state.has_hazard_lane();
+            match (state.is_closed(), may_be_inside) {
+                (false, false) => Ok(state.closed()),
+                (false, true) => Ok(state.closed().with_one_more()),
+                // Stuck: the count of the one that gave up is still in.
+                (true, true) if state.is_deferred() && state.is_counted() => Ok(state.claimed()),
+                (true, true) if state.is_deferred() => Ok(state.claimed().with_one_more()),
                 (true, _) => Err(None),
             }
         });
         match closed {
             Ok(change) if change.before.is_closed() => Ok(Close::TakenOver),
-            Ok(change) if change.before.is_idle() => Ok(Close::Idle),
+            Ok(change) if change.after.is_idle() => Ok(Close::Idle),
             Ok(_) => Ok(Close::Busy),
             Err(None) => Ok(Close::Lost),
             Err(Some(refusal)) => Err(refusal),
@@ -280,15 +345,37 @@ impl Shell {
             self.judge(id, state).map_err(Err)?;
             if state.is_closed() {
                 Err(Ok(TryClose::Lost))
-            } else if state.is_idle() {
-                Ok(state.closed())
-            } else {
+            } else if !state.is_idle() || state.is_counted() {
                 Err(Ok(TryClose::Busy))
+            } else if state.has_hazard_lane() {
+                Ok(state.counted())
+            } else {
+                Ok(state.closed())
             }
         });
         match closed {
-            Ok(_) => Ok(TryClose::Idle),
+            Ok(change) if change.after.is_closed() => Ok(TryClose::Idle),
+            Ok(_) => Ok(TryClose::Look),
             Err(found) => found,
+        }
+    }
+
+    /// Ends the look of [`TryClose::Look`]: closes if `nobody` was in a slot and nobody is counted, else opens the hazard
+    /// lane again. Never [`TryClose::Look`].
+    pub fn end_look(&self, generation: u32, nobody: bool) -> TryClose {
+        let ended = self.guard.change(|state| {
+            if state.generation() != generation || state.is_closed() {
+                Err(())
+            } else if nobody && state.is_idle() {
+                Ok(state.closed())
+            } else {
+                Ok(state.uncounted())
+            }
+        });
+        match ended {
+            Ok(change) if change.after.is_closed() => TryClose::Idle,
+            Ok(_) => TryClose::Busy,
+            Err(()) => TryClose::Lost,
         }
     }
 
@@ -303,30 +390,60 @@ impl Shell {
         visited.is_ok()
     }
 
-    /// The closer counts itself again, to call `on_close`; `false`: nobody is inside, the end is the
-    /// closer's.
+    /// The closer counts itself again, to call `on_close`; `false`: nobody is inside (and there is no hazard lane),
+    /// the end is the closer's.
     #[must_use]
     pub fn recount(&self) -> bool {
         self.guard.recount()
     }
 
-    /// The closer uncounts itself; `true`: nobody is inside, the end is the closer's.
+    /// The closer uncounts itself; `true`: nobody is counted, the end is the closer's if no slot protects it
+    /// either.
     #[must_use]
     pub fn uncount(&self) -> bool {
         self.guard.uncount()
     }
 
     /// The counted closer uncounts itself and gives up; `false`: nobody is inside, the end is the
-    /// closer's after all.
+    /// closer's after all. With a hazard lane it is always `true`: then the closer, too, asks whether it was the last
+    /// one out.
     #[must_use]
     pub fn defer(&self) -> bool {
         self.guard.defer(1)
     }
 
-    /// The closer sleeps until nobody is inside.
+    /// The counted closer gives up without the barrier: it stays counted.
+    pub fn get_stuck(&self) {
+        let Ok(_) = self.guard.change(|state| Ok::<_, std::convert::Infallible>(state.deferred().counted()));
+    }
+
+    /// The closer sleeps until nobody is counted and, where there is a hazard lane, nobody `in_slots`.
     #[must_use]
-    pub fn drained_by(&self, deadline: Deadline) -> bool {
-        self.guard.drained_by(deadline)
+    pub fn drained_by(&self, deadline: Deadline, in_slots: impl Fn() -> u32) -> bool {
+        self.guard.drained_by(deadline, || in_slots() == 0)
+    }
+
+    /// The word, if it is closed, of life `generation`, and nobody is counted.
+    pub fn last_counted(&self, generation: u32) -> Option<State> {
+        Some(self.look()).filter(|state| state.generation() == generation && state.is_quiescent())
+    }
+
+    /// Claims a deferred end, or wakes the drainer, if the word is still `closed`.
+    pub fn last_out(&self, closed: State) -> LastOut {
+        let next = if closed.is_deferred() {
+            closed.claimed()
+        } else if closed.has_sleepers() {
+            closed.without_sleepers()
+        } else {
+            return LastOut::NotOwner;
+        };
+        if self.guard.change(|state| if state == closed { Ok(next) } else { Err(()) }).is_err() {
+            return LastOut::Changed;
+        }
+        if closed.has_sleepers() {
+            park::wake_all(self.guard.word(), Half::Low);
+        }
+        if closed.is_deferred() { LastOut::Owner } else { LastOut::NotOwner }
     }
 
     /// Anybody sleeps until this life is over.
@@ -380,8 +497,8 @@ mod tests {
     fn the_first_life_is_generation_one() {
         let vacant = Shell::new();
         for generation in 0..3 {
-            let expected = if generation == 0 { Refusal::Stale } else { Refusal::NeverIssued };
-            assert_eq!(vacant.admit(Identity { generation, kind: None }), Err(expected), "generation {generation}");
+            let refused = vacant.admit(Identity { generation, kind: None });
+            assert_eq!(refused, Err(Refusal::NeverIssued), "generation {generation}");
         }
         let (shell, id) = opened();
         assert_eq!(id.generation, 1);
@@ -395,7 +512,7 @@ mod tests {
         let other = |generation| Identity { generation, kind: Some(78) };
         assert_eq!(shell.admit(other(1)), Err(Refusal::WrongKind));
         assert_eq!(shell.admit(other(2)), Err(Refusal::NeverIssued));
-        assert_eq!(shell.admit(other(0)), Err(Refusal::Stale));
+        assert_eq!(shell.admit(other(0)), Err(Refusal::NeverIssued), "no token has generation 0");
         assert_eq!(shell.close(id), Ok(Close::Idle));
         assert_eq!(shell.admit(other(1)), Err(Refusal::WrongKind));
         assert_eq!(shell.admit(id), Err(Refusal::Closed));

@@ -3,20 +3,12 @@
 
 use crate::Error;
 use crate::allocate::try_box;
-use crate::shim::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::ffi::c_char;
+use crate::handle::slot::Slot;
+use crate::shim::{AtomicPtr, AtomicUsize, Ordering};
 use std::ptr;
 
 /// Slots of each sort that a record has without further memory.
 const FIRST: usize = 8;
-
-/// One thing in flight.
-pub(crate) struct Slot {
-    token: AtomicU64,
-    operation: AtomicPtr<c_char>,
-    /// Of a hold: when it was taken. Of an operation: its place in the order of the thread's enters.
-    since: AtomicU64,
-}
 
 /// Slots of one sort: a first row, and further ones, each twice as long, if more were needed.
 pub(crate) struct Slots {
@@ -30,54 +22,6 @@ pub(crate) struct Slots {
 struct Row {
     slots: &'static [Slot],
     shorter: Option<&'static Row>,
-}
-
-impl Slot {
-    const fn new() -> Slot {
-        Slot { token: AtomicU64::new(0), operation: AtomicPtr::new(ptr::null_mut()), since: AtomicU64::new(0) }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.token.load(Ordering::Relaxed) == 0
-    }
-
-    pub(crate) fn fill(&self, token: u64, operation: *const c_char, since: u64) {
-        self.operation.store(operation.cast_mut(), Ordering::Relaxed);
-        self.since.store(since, Ordering::Relaxed);
-        // Release: a reader that sees the token sees its operation.
-        self.token.store(token, Ordering::Release);
-    }
-
-    /// Whether it notes `token`; for the owner.
-    #[inline]
-    pub(crate) fn notes(&self, token: u64) -> bool {
-        self.token.load(Ordering::Relaxed) == token
-    }
-
-    /// What another thread sees of it: the operation's name, and its order or time; `None` if it does
-    /// not note `token`.
-    pub(crate) fn sight(&self, token: u64) -> Option<(*const c_char, u64)> {
-        // Acquire: who sees the token sees its operation.
-        if self.token.load(Ordering::Acquire) != token {
-            return None;
-        }
-        let operation: *const c_char = self.operation.load(Ordering::Acquire);
-        let since = self.since.load(Ordering::Acquire);
-        // Not if it was taken for something else in between.
-        self.notes(token).then_some((operation, since))
-    }
-
-    /// Its operation's place in the order of enters; for the owner.
-    pub(crate) fn order(&self) -> u64 {
-        self.since.load(Ordering::Relaxed)
-    }
-
-    /// Empties the slot.
-    #[inline]
-    pub(crate) fn clear(&self) {
-        // Release: orders a hold's release on another thread before the owner's next use of the slot.
-        self.token.store(0, Ordering::Release);
-    }
 }
 
 impl Slots {
@@ -105,10 +49,10 @@ impl Slots {
         std::iter::successors(self.longest(), |row| row.shorter).flat_map(|row| row.slots)
     }
 
-    /// How many note `token`.
-    pub(crate) fn noted(&self, token: u64) -> u32 {
-        let noted = self.iter().filter(|slot| slot.notes(token));
-        u32::try_from(noted.count()).unwrap_or(u32::MAX)
+    /// How many are so.
+    pub(crate) fn count(&self, is_so: impl Fn(&Slot) -> bool) -> u32 {
+        let count = self.iter().filter(|slot| is_so(slot)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn are_empty(&self) -> bool {
@@ -160,16 +104,27 @@ impl Slots {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::ffi::c_char;
 
     fn slots() -> &'static Slots {
         Box::leak(Box::new(Slots::new()))
     }
 
-    fn take(slots: &'static Slots, token: u64) -> &'static Slot {
+    /// The token of handle `n`, which is odd.
+    fn token(n: u64) -> u64 {
+        2 * n + 1
+    }
+
+    fn take(slots: &'static Slots, n: u64) -> &'static Slot {
         let slot = slots.vacant().expect("memory");
         assert!(slot.is_empty());
-        slot.fill(token, c"test".as_ptr(), token * 10);
+        slot.begin(n * 10);
+        slot.fill(token(n), c"test".as_ptr());
         slot
+    }
+
+    fn noted(slots: &Slots, n: u64) -> u32 {
+        slots.count(|slot| slot.notes(token(n)))
     }
 
     fn rows(slots: &'static Slots) -> Vec<usize> {
@@ -179,16 +134,16 @@ mod tests {
     #[test]
     fn the_first_eight_need_no_memory_and_each_row_is_twice_as_long() {
         let slots = slots();
-        (1..=8).for_each(|token| assert!(take(slots, token).notes(token)));
+        (1..=8).for_each(|n| assert!(take(slots, n).notes(token(n))));
         assert!(rows(slots).is_empty());
         take(slots, 9);
         assert_eq!(rows(slots), [16]);
-        (10..=24).for_each(|token| assert!(take(slots, token).notes(token)));
+        (10..=24).for_each(|n| assert!(take(slots, n).notes(token(n))));
         assert_eq!(rows(slots), [16]);
-        (25..=1000).for_each(|token| assert!(take(slots, token).notes(token)));
+        (25..=1000).for_each(|n| assert!(take(slots, n).notes(token(n))));
         assert_eq!(rows(slots), [512, 256, 128, 64, 32, 16]);
-        for token in 1..=1000 {
-            assert_eq!(slots.noted(token), 1, "token {token}");
+        for n in 1..=1000 {
+            assert_eq!(noted(slots, n), 1, "handle {n}");
         }
         assert!(!slots.are_empty());
     }
@@ -196,7 +151,7 @@ mod tests {
     #[test]
     fn emptied_slots_are_used_again_before_there_are_more() {
         let slots = slots();
-        let mut all: Vec<_> = (1..=200).map(|token| take(slots, token)).collect();
+        let mut all: Vec<_> = (1..=200).map(|n| take(slots, n)).collect();
         let before = rows(slots);
         let places: std::collections::HashSet<*const Slot> = all.iter().map(|slot| ptr::from_ref(*slot)).collect();
         assert_eq!(places.len(), 200, "two takers have the same slot");
@@ -218,12 +173,16 @@ mod tests {
     fn a_reader_sees_a_token_with_its_operation() {
         let slots = slots();
         let slot = take(slots, 5);
-        assert_eq!(slot.sight(5), Some((c"test".as_ptr(), 50)));
-        assert_eq!((slot.sight(6), slot.sight(0)), (None, None));
-        assert_eq!((slot.order(), slot.notes(5)), (50, true));
+        assert_eq!(slot.sight(token(5)), Some((c"test".as_ptr(), 50)));
+        assert_eq!((slot.sight(token(6)), slot.sight(1)), (None, None));
+        assert!(slot.notes(token(5)) && slot.protects(token(5)));
         slot.clear();
-        assert_eq!(slot.sight(5), None);
-        assert_eq!(slots.noted(5), 0);
+        assert_eq!(slot.sight(token(5)), None);
+        assert_eq!(noted(slots, 5), 0);
+        slot.fill_counted(token(5), c"counted".as_ptr());
+        assert!(slot.notes(token(5)) && !slot.is_empty());
+        assert!(!slot.protects(token(5)), "the count does, not the slot");
+        assert_eq!(slot.sight(token(5)).map(|(operation, _)| operation), Some(c"counted".as_ptr()));
     }
 
     /// While the owner takes and empties slots, a reader sees each token with its own operation.
@@ -238,9 +197,9 @@ mod tests {
                 let mut seen = 0_u64;
                 while !over.load(Ordering::SeqCst) {
                     for slot in slots.iter() {
-                        for (token, address) in (1..).zip(addresses) {
-                            let Some((operation, _)) = slot.sight(token) else { continue };
-                            assert_eq!(operation.addr(), address, "token {token} with another's operation");
+                        for (n, address) in (1..).zip(addresses) {
+                            let Some((operation, _)) = slot.sight(token(n)) else { continue };
+                            assert_eq!(operation.addr(), address, "handle {n} with another's operation");
                             seen += 1;
                         }
                     }
@@ -254,10 +213,10 @@ mod tests {
                     break;
                 }
                 // Ever the same token with the same name, as in a life; slots change tokens between lives.
-                for (token, name) in (1..).zip(names) {
+                for (n, name) in (1..).zip(names) {
                     for _ in 0..round % 9 {
                         let slot = slots.vacant().expect("memory");
-                        slot.fill(token, name, 0);
+                        slot.fill(token(n), name);
                         taken.push(slot);
                     }
                 }

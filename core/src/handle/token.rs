@@ -19,6 +19,7 @@ pub const INDEX_BITS: u32 = 24;
 pub const KEY_BITS: u32 = 11;
 
 const KEY_SHIFT: u32 = 1;
+const MARK: u64 = (1 << INDEX_SHIFT) - 1;
 const INDEX_SHIFT: u32 = KEY_SHIFT + KEY_BITS;
 const GENERATION_SHIFT: u32 = INDEX_SHIFT + INDEX_BITS;
 
@@ -42,16 +43,31 @@ impl Parts {
             | u64::from(self.generation) << GENERATION_SHIFT
     }
 
+    /// The parts of `token`, if its lowest bits are `mark`: see [`Parts::mark`].
+    #[inline]
+    pub(crate) fn split(token: u64, mark: u64) -> Option<Parts> {
+        (token & MARK == mark).then(|| Parts::unpack(token))
+    }
+
+    /// The lowest bits of the tokens with this key.
+    pub(crate) fn mark(key: u32) -> u64 {
+        u64::from(key) << KEY_SHIFT | 1
+    }
+
     /// The parts of `token`; `None` for an even number.
+    pub(crate) fn of(token: u64) -> Option<Parts> {
+        (token & 1 == 1).then(|| Parts::unpack(token))
+    }
+
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "no field is wider than 28 bits")]
-    pub(crate) fn split(token: u64) -> Option<Parts> {
+    fn unpack(token: u64) -> Parts {
         let field = |shift: u32, bits: u32| ((token >> shift) & ((1 << bits) - 1)) as u32;
-        (token & 1 == 1).then(|| Parts {
+        Parts {
             key: field(KEY_SHIFT, KEY_BITS),
             index: field(INDEX_SHIFT, INDEX_BITS),
             generation: field(GENERATION_SHIFT, GENERATION_BITS),
-        })
+        }
     }
 }
 
@@ -65,7 +81,9 @@ mod tests {
             for index in [0, 1, (1 << INDEX_BITS) - 1] {
                 for generation in [0, 1, GENERATION_MAX] {
                     let parts = Parts { key, index, generation };
-                    assert_eq!(Parts::split(parts.join()), Some(parts));
+                    assert_eq!(Parts::of(parts.join()), Some(parts));
+                    assert_eq!(Parts::split(parts.join(), Parts::mark(key)), Some(parts));
+                    assert_eq!(Parts::split(parts.join(), Parts::mark(key ^ 1)), None);
                 }
             }
         }
@@ -74,7 +92,8 @@ mod tests {
     #[test]
     fn even_values_are_no_tokens() {
         for value in [0, 2, 0x7fff_ffff_fff0, u64::MAX - 1] {
-            assert_eq!(Parts::split(value), None);
+            assert_eq!(Parts::of(value), None);
+            assert_eq!(Parts::split(value, Parts::mark(7)), None);
         }
     }
 }

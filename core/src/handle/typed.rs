@@ -87,7 +87,7 @@ impl<T: Handle> Kind<T> {
     /// The kind as the untyped layer knows it: made at the first use, and again in a forked child.
     fn any(&self) -> Result<AnyKind, Error> {
         let known = self.token.load(Ordering::Acquire);
-        if Parts::split(known).is_some_and(|parts| parts.key == process::key()) {
+        if Parts::split(known, process::mark()).is_some() {
             return Ok(AnyKind::from_bits(known));
         }
         let hooks =

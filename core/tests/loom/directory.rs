@@ -40,7 +40,7 @@ impl Town {
         let place = index as usize;
         assert!(!self.is_taken[place].swap(true, Ordering::Relaxed), "shell {index} belongs to two");
         assert!(std::ptr::eq(shell, self.directory.get(index).expect("it exists")));
-        assert!(shell.look().is_vacant());
+        assert!(shell.look().is_over());
         // What its last owner left is seen by the next.
         self.objects[place].operate(0);
         Ok(index)
@@ -79,7 +79,7 @@ fn publish_chunk_vs_get() {
         line_up();
         let early = [0, 1].map(|index| {
             let shell = town.directory.get(index);
-            assert!(shell.is_none_or(|shell| shell.look().is_vacant()));
+            assert!(shell.is_none_or(|shell| shell.look().is_over()));
             town.address(index)
         });
         let [(first, one), (second, other)] = takers.map(join);

@@ -5,7 +5,7 @@ use crate::object::{BLUE, House, Object, SECOND, life};
 use crate::{explore, explore_at_most, join, line_up, with};
 use quiescent_core::Deadline;
 use quiescent_core::handle::Freed;
-use quiescent_core::handle::pieces::{FreedHook, TryClose, free, leave, register, run_ended, try_free};
+use quiescent_core::handle::pieces::{FreedHook, TryClose, free, leave_counted, register, run_ended, try_free};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -97,7 +97,7 @@ fn register_vs_deferred_end_awake() {
         let registrar = with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed(1));
         let leaver = with(&hooked, |hooked| {
             hooked.house.objects[0].operate(0);
-            assert!(leave(&hooked.house.shell, &hooked.house.resident()));
+            assert!(leave_counted(&hooked.house.shell, &hooked.house.resident()));
         });
         let freed = free(&hooked.house.shell, life(1), Deadline::PASSED, hooked.house.resident());
         let in_time = join(registrar);

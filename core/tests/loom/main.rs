@@ -17,6 +17,7 @@ mod directory;
 mod free;
 mod freed_hooks;
 mod guard;
+mod lane;
 mod object;
 mod rundown;
 mod scene;

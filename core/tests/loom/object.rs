@@ -1,7 +1,7 @@
 //! What the models protect: an object whose every touch is checked by loom, and a shell it lives in.
 
 use loom::cell::UnsafeCell;
-use quiescent_core::handle::pieces::{Identity, Life, Shell, Tenant, Vacated, run_ended};
+use quiescent_core::handle::pieces::{Identity, Life, Shell, Slot, Tenant, Vacated, run_ended};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,10 +73,13 @@ impl Object {
     }
 }
 
-/// A shell, and the objects of its first two lives.
+/// A shell, the objects of its first two lives, and a slot for each of three threads.
 pub struct House {
     pub shell: Shell,
     pub objects: [Object; 2],
+    pub slots: [Slot; 3],
+    /// Whether another thread than the closer has linked a record.
+    pub linked: loom::sync::atomic::AtomicBool,
 }
 
 /// Two kinds of handles.
@@ -85,7 +88,12 @@ pub const BLUE: u64 = 103;
 
 impl House {
     pub fn new() -> House {
-        House { shell: Shell::new(), objects: [Object::new(), Object::new()] }
+        House {
+            shell: Shell::new(),
+            objects: [Object::new(), Object::new()],
+            slots: std::array::from_fn(|_| Slot::new()),
+            linked: loom::sync::atomic::AtomicBool::new(true),
+        }
     }
 
     /// A house whose first life has begun, of kind red.
@@ -106,9 +114,9 @@ impl House {
         &self.objects[self.shell.object().addr()]
     }
 
-    /// This house, as the caller sees it.
+    /// This house in its first life, as the caller sees it.
     pub fn resident(&self) -> Resident<'_> {
-        Resident { house: self, inside: false, calls: Rc::new(Cell::new(1)) }
+        Resident { house: self, generation: 1, inside: false, calls: Rc::new(Cell::new(1)) }
     }
 
     /// As a caller that is inside itself.
@@ -122,18 +130,33 @@ pub fn life(generation: u32) -> Identity {
     Identity { generation, kind: Some(RED) }
 }
 
+/// What slots that protect life `generation` hold.
+pub fn token(generation: u32) -> u64 {
+    u64::from(generation) << 36 | 1
+}
+
 /// The token of a second life that is blue.
 pub const SECOND: Identity = Identity { generation: 2, kind: Some(BLUE) };
 
 /// One life of a [`House`], as the caller sees it.
 pub struct Resident<'house> {
     pub house: &'house House,
+    pub generation: u32,
     pub inside: bool,
     /// How often `on_close` is still wanted.
     pub calls: Rc<Cell<u32>>,
 }
 
 impl Life for Resident<'_> {
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+    fn protecting(&self) -> u32 {
+        self.house.slots.iter().filter(|slot| slot.protects(token(self.generation))).count() as u32
+    }
+    fn is_alone(&self) -> bool {
+        !self.house.linked.load(loom::sync::atomic::Ordering::Relaxed)
+    }
     fn on_close(&self) -> bool {
         self.house.object().on_close();
         self.calls.set(self.calls.get().saturating_sub(1));

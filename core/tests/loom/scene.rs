@@ -4,7 +4,7 @@
 use crate::object::{House, Resident, life};
 use quiescent_core::Deadline;
 use quiescent_core::handle::Freed;
-use quiescent_core::handle::pieces::{Refusal, free, leave};
+use quiescent_core::handle::pieces::{Refusal, free, leave_counted};
 use std::sync::Arc;
 
 /// An open house with `inside` operations in flight.
@@ -19,7 +19,7 @@ pub fn occupied(inside: u32) -> Arc<House> {
 /// The rest of an operation that was admitted before.
 pub fn come_out(house: &House, part: usize) {
     house.objects[0].operate(part);
-    assert!(leave(&house.shell, &house.resident()));
+    assert!(leave_counted(&house.shell, &house.resident()));
 }
 
 /// A whole operation: whether it was admitted.

@@ -198,7 +198,7 @@ fn recount_vs_last_leave_awake() {
         }
         leavers.into_iter().for_each(join);
         if !alone {
-            assert!(house.shell.drained_by(Deadline::PASSED), "all have left");
+            assert!(house.shell.drained_by(Deadline::PASSED, || 0), "all have left");
             house.objects[0].destroy();
         }
         let _ = house.shell.vacate();
@@ -230,7 +230,7 @@ fn visit_vs_last_leave() {
             Close::Idle => true,
             _ => house.shell.uncount(),
         };
-        assert!(alone || house.shell.drained_by(Deadline::NEVER));
+        assert!(alone || house.shell.drained_by(Deadline::NEVER, || 0));
         house.objects[0].destroy();
         let _ = house.shell.vacate();
         join(leaver);

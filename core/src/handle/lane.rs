@@ -1,0 +1,189 @@
+//! The two lanes by which operations enter and leave a handle.
+//!
+//! The *counter lane* counts in the word: two locked instructions, and the word's cache line travels between
+//! processors. It always works. The *hazard lane* does not write the word at all: the thread stores the token into a
+//! slot of its own record, and whoever frees the handle looks into the slots of all threads. (After the hazard pointers of
+//! M. M. Michael, 2004, with a token in place of an address, and the asymmetric barrier of `barrier.rs` in place of
+//! their fence.)
+//!
+//! A life begins in the counter lane, where a free needs no barrier. Its hazard lane is opened when it has been entered
+//! often enough to pay for that barrier ([`OPEN_AFTER`]); then every operation takes it, except while a `try_free` looks
+//! (flag *counted*). Holds are always counted: they may be released on another thread.
+//!
+//! # Protocol
+//!
+//! ```text
+//!  enter                              leave                             free
+//!    look: open, and not counted        clear the slot                    close the word
+//!    store the token in a slot          light barrier                     heavy barrier
+//!    light barrier                      look: still open ─▶ out           look at the word, then all slots
+//!    look: still so ─▶ in               closed ─▶ last one out?           someone inside: on_close, drain …
+//!    else leave, and be counted                                           late: set deferred, full fence ─▶ last one out?
+//!    or refused
+//!
+//!  last one out?  (full fence, look at the word, then at all slots)
+//!    not this life, or somebody counted, or a slot protects it ─▶ no: they will ask themselves
+//!    deferred ─▶ claim the end: one compare-and-swap that takes *deferred* away
+//!    a drainer sleeps ─▶ take its mark away, and wake it
+//! ```
+//!
+//! # Why nobody is inside when the object is destroyed
+//!
+//! 1. *Enter against close.* The entrant stores its slot, then looks at the word; the closer changes the word, then
+//!    looks at the slots; between them stand the two sides of the barrier. So the closer sees the slot, or the entrant
+//!    sees the closed word and leaves without having touched the object. (Dekker; both may happen.)
+//! 2. *After the barrier* the set of operations that are inside only shrinks, and each is seen in its slot or counted
+//!    until it leaves. Slots that appear later belong to entrants that will find the word closed: they may delay an
+//!    end, but not hasten it. Looking at the slots one after the other is therefore enough: each that was seen empty
+//!    stays so, as far as operations inside are concerned.
+//! 3. *A slot of another life* holds another token and is not seen. An entrant that looked at the word in an earlier
+//!    life stores that life's token, finds another generation, and leaves.
+//! 4. *What an operation did* comes before the destructor: the closer's look at the slot (acquire) reads the store that
+//!    cleared it (release), or a later one of the same thread.
+//!
+//! # Why the end is not lost, and has one owner
+//!
+//! 5. *Two leavers.* Each clears its slot, executes a full fence, and looks. Of the full fences one is last: who executed
+//!    it sees all slots empty. The same holds for a counted leaver, whose compare-and-swap stands for the clearing.
+//! 6. *Leaver against the closer that gives up.* The closer sets *deferred*, executes a full fence, and looks once more.
+//!    So it sees the slot empty, or the leaver sees *deferred*. (Without this second look the end is lost.)
+//! 7. *Leaver against the closer that falls asleep.* The same with *sleepers*: the drainer marks the word, then looks
+//!    at the slots, then sleeps on the value with the mark; who wakes it changes that value.
+//! 8. *One owner.* *Deferred* is taken away by one compare-and-swap, generation included, be it of a last one out, of the
+//!    closer itself, or of a later free that takes over.
+//! 9. *Looking at the word comes before looking at the slots*, whoever asks: *deferred* says that the barrier of (1) is
+//!    behind. The other way round the slots might be read before it.
+//! 10. *The barrier was refused*: then (2) does not hold. The closer stays counted, so that the count never becomes zero and
+//!     nobody claims; a later free takes over and tries again.
+//!
+//! # Threads that come and go, and signals
+//!
+//! - A thread's first enter links its record before it stores a slot, and looks at the word after that: if the closer's
+//!   barrier came before the link, that look sees the closed word. A closer skips the barrier while no other thread has
+//!   ever linked a record; both sides have a full fence between the two steps then (`record.rs`).
+//! - A thread that ends inside leaves its slot filled: the free stays pending, and reports it.
+//! - A signal handler that enters on top of its thread takes slots that the thread does not use, and leaves what it entered
+//!   (`record.rs`). An enter or a leave that it interrupted goes on as if the handler had run before or after it.
+//!
+//! # Checked by
+//!
+//! Models in `tests/loom/lane.rs` (both sides of the barrier are full fences there), the stress programs under
+//! ThreadSanitizer with the symmetric barrier, and `scripts/sabotage`, which leaves the heavy side out.
+
+use crate::barrier;
+use crate::guard::Departure;
+use crate::handle::life::{Life, end};
+use crate::handle::shell::{Identity, LastOut, Refusal, Shell};
+use crate::handle::slot::Slot;
+use std::ffi::c_char;
+
+/// How many entries pay for one barrier: it costs about 3 us beside a running thread, and an entry by the
+/// hazard lane saves about 8 ns. Whoever opens at that point has never paid more than twice what the better choice would
+/// have cost (the "ski rental" argument).
+#[cfg(not(loom))]
+pub(crate) const OPEN_AFTER: u32 = 400;
+
+/// Enters, by the lane that is open, noted in `slot`: an empty one of the calling thread's.
+///
+/// # Errors
+/// As the variants of [`Refusal`] say; then the slot is empty again.
+#[inline]
+pub fn enter<L: Life>(
+    shell: &Shell,
+    id: Identity,
+    life: &L,
+    token: u64,
+    slot: &Slot,
+    operation: *const c_char,
+) -> Result<(), Refusal> {
+    if shell.look().admits_by_slot(id.generation) && shell.is_of(id.kind) {
+        slot.fill(token, operation);
+        barrier::light();
+        // The kind was read before this look: it is this life's (invariant 2 of `shell.rs`).
+        if shell.look().admits_by_slot(id.generation) {
+            return Ok(());
+        }
+        leave(shell, life, token, slot);
+    }
+    enter_counted(shell, id, token, slot, operation)
+}
+
+fn enter_counted(
+    shell: &Shell,
+    id: Identity,
+    token: u64,
+    slot: &Slot,
+    operation: *const c_char,
+) -> Result<(), Refusal> {
+    shell.admit(id)?;
+    slot.fill_counted(token, operation);
+    #[cfg(not(loom))]
+    if shell.tally_entry() == OPEN_AFTER && barrier::is_available() {
+        let _ = shell.open_hazard_lane(id.generation);
+    }
+    Ok(())
+}
+
+/// Leaves what is noted in `slot`, by the lane it was entered by, and ends the life if that is left to this caller.
+#[inline]
+pub fn leave<L: Life>(shell: &Shell, life: &L, token: u64, slot: &Slot) {
+    // The calling thread's own slot, so this says by which lane it entered.
+    let by_slot = slot.protects(token);
+    slot.clear();
+    if by_slot {
+        barrier::light();
+        if !shell.look().is_open(life.generation()) && claims_end(shell, life) {
+            end(shell, life);
+        }
+    } else {
+        leave_counted(shell, life);
+    }
+}
+
+/// Leaves what was counted, and ends the life if that is left to this caller. `false`: nobody was counted.
+pub fn leave_counted<L: Life>(shell: &Shell, life: &L) -> bool {
+    let is_owner = match shell.depart() {
+        Departure::Plain => false,
+        Departure::LastOfDeferred => true,
+        Departure::LastCounted => claims_end(shell, life),
+        Departure::NotInside => return false,
+    };
+    if is_owner {
+        end(shell, life);
+    }
+    true
+}
+
+/// Before the first look at the slots of a life that the caller has just closed (or counted): from here on they tell of
+/// everybody who is inside. `false`: the system refused the barrier, and they do not.
+pub fn settle<L: Life>(life: &L) -> bool {
+    // Between the close and the look whether there are other threads.
+    barrier::full();
+    life.is_alone() || barrier::heavy()
+}
+
+/// How many slots protect `life`, looked at after whatever the caller changed in the word.
+pub fn in_slots<L: Life>(life: &L) -> u32 {
+    barrier::full();
+    life.protecting()
+}
+
+/// "Last one out?", for a caller that has just left a closed life with a hazard lane, or has just deferred its end:
+/// `true` if the end is the caller's. Wakes the drainer if nobody is inside any more.
+#[cold]
+pub fn claims_end<L: Life>(shell: &Shell, life: &L) -> bool {
+    loop {
+        // Between the caller's step and the look at the word.
+        barrier::full();
+        let Some(closed) = shell.last_counted(life.generation()) else { return false };
+        // After the look at the word: see 9.
+        if in_slots(life) > 0 {
+            return false;
+        }
+        match shell.last_out(closed) {
+            LastOut::Owner => return true,
+            LastOut::NotOwner => return false,
+            LastOut::Changed => {}
+        }
+    }
+}
