@@ -54,9 +54,8 @@ pub unsafe extern "C" fn qz_handle_enter(
         if out_object.is_null() {
             return Err(Error::Null);
         }
-        // SAFETY: `operation` is NULL or never given back. The entry ends in `qz_handle_leave`; dropping it does
-        // nothing.
-        let (object, _entry) = unsafe { AnyHandle::from_raw(h).enter(ffi::kind(kind), operation) }?;
+        // SAFETY: `operation` is NULL or never given back.
+        let object = unsafe { AnyHandle::from_raw(h).enter(ffi::kind(kind), operation) }?;
         // SAFETY: `out_object` is NULL or writable.
         unsafe { ffi::write(out_object, object) }
     });
@@ -71,7 +70,7 @@ pub unsafe extern "C" fn qz_handle_enter(
 /// - QZ_ERR_FREED (freed, so nobody is inside), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_leave(h: *mut qz_handle) -> qz_status {
-    // SAFETY: the thread entered with `qz_handle_enter`, which keeps no entry.
+    // SAFETY: the thread is done with the object.
     ffi::call(|| unsafe { AnyHandle::from_raw(h).leave() }).into()
 }
 

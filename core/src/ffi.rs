@@ -64,6 +64,7 @@ pub const INFINITE: i64 = -1;
 
 /// Runs the body of an exported function: a refusal is remembered for [`last_error`], a panic goes no
 /// further.
+#[inline]
 pub fn call<S: Into<Status>>(body: impl FnOnce() -> Result<S, Error>) -> Status {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(success)) => success.into(),
@@ -155,6 +156,7 @@ pub unsafe fn produce<C>(out: *mut *mut C, make: impl FnOnce() -> Result<*mut C,
 }
 
 /// Runs `body` on the value behind `handle`, as an operation in flight.
+#[inline]
 pub fn with<T: Handle, S: Into<Status>>(
     handle: *mut impl Sized,
     operation: &'static CStr,
@@ -168,6 +170,7 @@ pub fn with<T: Handle, S: Into<Status>>(
 ///
 /// # Safety
 /// `out` is NULL or writable.
+#[inline]
 pub unsafe fn answer<T: Handle, V>(
     handle: *mut impl Sized,
     operation: &'static CStr,

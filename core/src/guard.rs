@@ -300,6 +300,7 @@ impl HandleGuard {
     /// The word as it is now: for the models and the twin.
     #[doc(hidden)]
     #[must_use]
+    #[inline]
     pub fn look(&self) -> State {
         self.word.look()
     }

@@ -74,10 +74,12 @@ impl State {
 
     /// Open and empty.
     #[must_use]
+    #[inline]
     pub const fn open(generation: u32) -> State {
         State((generation as u64) << GENERATION_SHIFT)
     }
 
+    #[inline]
     pub fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }
@@ -232,6 +234,7 @@ impl Word {
     /// Acquire: whoever sees a word sees all that was done before it was left so (the object behind an
     /// open word; the work of all who left a closed one). Pairs with the release in [`Word::change`]
     /// and [`Word::publish`].
+    #[inline]
     pub fn look(&self) -> State {
         State(self.0.load(Ordering::Acquire))
     }

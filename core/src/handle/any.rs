@@ -22,12 +22,11 @@ use std::time::Duration;
 #[repr(transparent)]
 pub struct AnyHandle(u64);
 
-/// A token that named a shell of this process: the index is good, the generation not looked at yet.
+/// A token that named a shell of this process: the index is good, the generation not looked at yet. Two words, which
+/// travel in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Resolved {
     pub(crate) token: u64,
-    pub(crate) index: u32,
-    pub(crate) generation: u32,
     pub(crate) shell: &'static Shell,
 }
 
@@ -35,7 +34,7 @@ pub(crate) struct Resolved {
 /// [`RawEntry::leave`], on the same thread; dropping it without is safe (the free then waits out its
 /// deadline).
 #[must_use]
-pub struct RawEntry {
+pub(crate) struct RawEntry {
     resolved: Resolved,
     slot: &'static Slot,
 }
@@ -55,8 +54,8 @@ impl Resolved {
     /// Finds the shell that `token` names.
     #[inline]
     pub(crate) fn find(token: u64) -> Result<Resolved, Error> {
-        match Parts::split(token, process::mark()).and_then(|parts| Some((parts, DIRECTORY.get(parts.index)?))) {
-            Some((Parts { index, generation, .. }, shell)) => Ok(Resolved { token, index, generation, shell }),
+        match Parts::split(token, process::mark()).and_then(|parts| DIRECTORY.get(parts.index)) {
+            Some(shell) => Ok(Resolved { token, shell }),
             None => Err(Resolved::explain(token)),
         }
     }
@@ -83,8 +82,14 @@ impl Resolved {
         }
     }
 
+    #[inline]
     pub(crate) fn identity(&self, kind: Option<u64>) -> Identity {
-        Identity { generation: self.generation, kind }
+        Identity { generation: self.generation(), kind }
+    }
+
+    /// Which shell it is.
+    pub(crate) fn index(&self) -> u32 {
+        Parts::unpack(self.token).index
     }
 
     /// What the calling thread has in flight here.
@@ -99,18 +104,21 @@ impl Resolved {
     /// Ends an operation of the calling thread's that is noted in `slot`.
     #[inline]
     fn leave(&self, slot: &Slot) {
-        // In a forked child it is not: there, what was entered is the parent's.
-        if slot.notes(self.token) {
-            lane::leave(self.shell, self, self.token, slot);
-        }
+        lane::leave(self.shell, *self, self.token, slot);
+    }
+
+    /// What to answer a leave without an enter.
+    #[cold]
+    fn nothing_to_leave(&self) -> Error {
+        self.shell.check(self.identity(None)).map_or_else(Error::from, |_| Error::NotInside)
     }
 
     /// Releases a hold that is noted in `slot`, on whatever thread.
     pub(crate) fn release(&self, slot: &Slot) {
-        // In a forked child it is not: as above.
+        // In a forked child it is not: there, what was taken is the parent's.
         if slot.notes(self.token) {
             slot.clear();
-            let was_inside = lane::leave_counted(self.shell, self);
+            let was_inside = lane::leave_counted(self.shell, *self);
             debug_assert!(was_inside, "a slot stands for one count");
         }
     }
@@ -119,7 +127,7 @@ impl Resolved {
 impl Life for Resolved {
     #[inline]
     fn generation(&self) -> u32 {
-        self.generation
+        Parts::unpack(self.token).generation
     }
 
     fn protecting(&self) -> u32 {
@@ -160,7 +168,7 @@ impl Life for Resolved {
             // The handle still counts on its kind: a callback that ends the kind waits for itself.
             Record::run_hook(kind, || freed_hooks::run_ended(self.shell));
         }
-        DIRECTORY.give_back(self.index, vacated.generation);
+        DIRECTORY.give_back(self.index(), vacated.generation);
         kind::release(kind);
     }
 }
@@ -168,6 +176,7 @@ impl Life for Resolved {
 impl AnyHandle {
     /// Whatever the caller has, as C holds it.
     #[must_use]
+    #[inline]
     pub fn from_raw<C>(raw: *const C) -> AnyHandle {
         AnyHandle(raw.addr() as u64)
     }
@@ -179,10 +188,12 @@ impl AnyHandle {
         std::ptr::without_provenance_mut(self.0 as usize)
     }
 
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> AnyHandle {
         AnyHandle(bits)
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> u64 {
         self.0
     }
@@ -208,8 +219,7 @@ impl AnyHandle {
         Ok(AnyHandle(Parts { key, index, generation }.join()))
     }
 
-    /// Begins an operation and answers the object, alive until [`RawEntry::leave`] (or
-    /// [`AnyHandle::leave`]) on the same thread.
+    /// Begins an operation and answers the object, alive until [`AnyHandle::leave`] on the same thread.
     ///
     /// # Errors
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`], [`Error::Forked`],
@@ -219,12 +229,20 @@ impl AnyHandle {
     /// # Safety
     /// `operation` is null or a C string that is never given back.
     #[inline]
-    pub unsafe fn enter(self, kind: AnyKind, operation: *const c_char) -> Result<(*mut c_void, RawEntry), Error> {
-        // SAFETY: the caller's promise.
-        unsafe { self.enter_own(kind, operation) }.map_err(|error| kind.explain(error))
+    pub unsafe fn enter(self, kind: AnyKind, operation: *const c_char) -> Result<*mut c_void, Error> {
+        let resolved = Resolved::find(self.0)?;
+        let record = Record::current()?;
+        let slot = record.vacant_slot()?;
+        match lane::enter(resolved.shell, resolved, kind.bits(), self.0, slot, operation) {
+            Ok(()) => {
+                record.begin(slot);
+                Ok(resolved.shell.object())
+            }
+            Err(refusal) => Err(kind.explain(refusal.into())),
+        }
     }
 
-    /// [`AnyHandle::enter`] by a caller whose kind is beyond doubt.
+    /// Begins an operation that is ended by its entry: not by [`AnyHandle::leave`].
     ///
     /// # Errors
     /// As [`AnyHandle::enter`].
@@ -232,16 +250,13 @@ impl AnyHandle {
     /// # Safety
     /// As [`AnyHandle::enter`].
     #[inline]
-    pub(crate) unsafe fn enter_own(
-        self,
-        kind: AnyKind,
-        operation: *const c_char,
-    ) -> Result<(*mut c_void, RawEntry), Error> {
+    pub(crate) unsafe fn enter_own(self, kind: AnyKind, operation: *const c_char) -> Result<RawEntry, Error> {
         let resolved = Resolved::find(self.0)?;
-        let id = resolved.identity(Some(kind.bits()));
-        let slot = Record::current()?.slot_for_operation()?;
-        lane::enter(resolved.shell, id, &resolved, self.0, slot, operation)?;
-        Ok((resolved.shell.object(), RawEntry { resolved, slot }))
+        let slot = Record::current()?.vacant_slot()?;
+        match lane::enter(resolved.shell, resolved, kind.bits(), self.0, slot, operation) {
+            Ok(()) => Ok(RawEntry { resolved, slot }),
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 
     /// Takes a hold: as an operation in flight, but it may be released on any thread, and the record
@@ -262,34 +277,26 @@ impl AnyHandle {
         resolved.shell.admit(resolved.identity(Some(kind.bits())))?;
         // Without a slot for it, it is counted out again.
         let slot = record.note_hold(self.0, operation, deadline::now()).inspect_err(|_| {
-            lane::leave_counted(resolved.shell, &resolved);
+            lane::leave_counted(resolved.shell, resolved);
         })?;
         Ok((resolved.shell.object(), resolved, slot))
     }
 
-    /// Ends the calling thread's latest-begun operation on this handle that is still in flight, for a
-    /// caller that did not keep the [`RawEntry`]. If the handle was freed meanwhile and this was the
-    /// last one out, destroys the object.
+    /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] and that is still in
+    /// flight. If the handle was freed meanwhile and this was the last one out, destroys the object.
     ///
     /// # Errors
-    /// [`Error::NotInside`]: this thread is not inside. [`Error::Null`], [`Error::BadHandle`], [`Error::Freed`], [`Error::Forked`].
+    /// [`Error::NotInside`]: this thread is not inside. [`Error::Null`], [`Error::BadHandle`], [`Error::Freed`],
+    /// [`Error::Forked`].
     ///
     /// # Safety
-    /// The operation was begun with [`AnyHandle::enter`], and neither its [`RawEntry`] nor its object is
-    /// used afterwards.
+    /// The object is not used afterwards by virtue of that operation.
     #[inline]
     pub unsafe fn leave(self) -> Result<(), Error> {
         let resolved = Resolved::find(self.0)?;
-        match Record::find_operation(self.0) {
-            Some(slot) => {
-                lane::leave(resolved.shell, &resolved, self.0, slot);
-                Ok(())
-            }
-            None => {
-                resolved.shell.check(resolved.identity(None))?;
-                Err(Error::NotInside)
-            }
-        }
+        let Some(slot) = Record::take_begun(self.0) else { return Err(resolved.nothing_to_leave()) };
+        lane::leave(resolved.shell, resolved, self.0, slot);
+        Ok(())
     }
 
     /// Whether a new operation would be refused: `true` unless this is a handle that is open.
@@ -333,7 +340,7 @@ impl AnyHandle {
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Forked`].
     pub fn wait_freed(self, kind: Option<AnyKind>, timeout: Duration) -> Result<(), Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
-        match free::outlive(resolved.shell, resolved.generation, Deadline::after(timeout), &resolved) {
+        match free::outlive(resolved.shell, resolved.generation(), Deadline::after(timeout), &resolved) {
             free::Outlived::Yes => Ok(()),
             free::Outlived::Late => Err(Error::Timeout),
             free::Outlived::WaitsForItself => Err(Error::Deadlock),
@@ -349,7 +356,7 @@ impl AnyHandle {
     /// [`Error::Forked`]. Then it is never called.
     pub fn on_freed(self, kind: Option<AnyKind>, run: Box<dyn FnOnce() + Send>) -> Result<Freed, Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
-        let generation = resolved.generation;
+        let generation = resolved.generation();
         let hook = FreedHook::new(generation, run).ok_or(Error::NoMemory)?;
         let in_time = freed_hooks::register(resolved.shell, hook);
         Ok(if in_time { Freed::Pending } else { Freed::AlreadyFreed })
@@ -366,7 +373,7 @@ impl AnyHandle {
         // Counted meanwhile, so that the label does not land in the shell's next life.
         resolved.shell.admit(id)?;
         resolved.shell.label.set(label);
-        lane::leave_counted(resolved.shell, &resolved);
+        lane::leave_counted(resolved.shell, resolved);
         Ok(())
     }
 }
@@ -374,13 +381,14 @@ impl AnyHandle {
 impl RawEntry {
     /// Ends the operation.
     #[inline]
-    pub fn leave(self) {
+    pub(crate) fn leave(self) {
         self.resolved.leave(self.slot);
     }
 
     /// The object, alive while this is.
     #[must_use]
-    pub fn object(&self) -> *mut c_void {
+    #[inline]
+    pub(crate) fn object(&self) -> *mut c_void {
         self.resolved.shell.object()
     }
 }

@@ -112,7 +112,7 @@ impl HoldToken {
         }
         let slot = hold.shell.object().cast::<Slot>();
         let held = Resolved::find(hold.shell.target());
-        DIRECTORY.give_back(hold.index, hold.shell.vacate().generation);
+        DIRECTORY.give_back(hold.index(), hold.shell.vacate().generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
         held?.release(unsafe { &*slot });
         Ok(Freed::Destroyed)

@@ -4,6 +4,7 @@
 use crate::Error;
 use crate::deadline;
 use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::life::Life as _;
 use crate::handle::shell::Shell;
 use crate::handle::{free, kind, records};
 use crate::word::State;
@@ -139,7 +140,7 @@ fn kind_name(shell: &Shell) -> [u8; 32] {
     }
     // Counted meanwhile, so that the kind's object is not destroyed under the read.
     match Resolved::find(id) {
-        Ok(kind) if kind.shell.visit(kind.generation) => {
+        Ok(kind) if kind.shell.visit(kind.generation()) => {
             let name = kind::name_of(id);
             kind::release(id);
             name

@@ -84,10 +84,12 @@ impl AnyKind {
         self.0
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> u64 {
         self.0.bits()
     }
 
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> AnyKind {
         AnyKind(AnyHandle::from_bits(bits))
     }
@@ -154,7 +156,7 @@ impl AnyKind {
             // Somebody else closed it, with `free` perhaps: its handles may still be open.
             Begun::Lost(life) => {
                 life.free_handles();
-                free::outlive(kind.shell, kind.generation, deadline, &kind).into()
+                free::outlive(kind.shell, kind.generation(), deadline, &kind).into()
             }
         };
         // What still counts on the kind: its handles, and those whose last callbacks are running.
@@ -184,7 +186,7 @@ impl KindLife {
 
 impl Life for KindLife {
     fn generation(&self) -> u32 {
-        self.kind.generation
+        self.kind.generation()
     }
 
     fn protecting(&self) -> u32 {
@@ -264,7 +266,7 @@ pub(crate) fn destroy_object(shell: &Shell) {
 /// A handle of `kind` is over, after its last callback.
 pub(crate) fn release(kind: u64) {
     if let Ok(kind) = Resolved::find(kind) {
-        lane::leave_counted(kind.shell, &kind);
+        lane::leave_counted(kind.shell, kind);
     }
 }
 

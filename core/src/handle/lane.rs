@@ -74,7 +74,7 @@ use crate::barrier;
 use crate::guard::Departure;
 use crate::handle::life::{Life, end};
 use crate::handle::shell::{Identity, LastOut, Refusal, Shell};
-use crate::handle::slot::Slot;
+use crate::handle::slot::{Noted, Slot};
 use std::ffi::c_char;
 
 /// How many entries pay for one barrier: it costs about 3 us beside a running thread, and an entry by the
@@ -83,73 +83,95 @@ use std::ffi::c_char;
 #[cfg(not(loom))]
 pub(crate) const OPEN_AFTER: u32 = 400;
 
-/// Enters, by the lane that is open, noted in `slot`: an empty one of the calling thread's.
+/// Enters a life of `kind`, by the lane that is open, noted in `slot`: an empty one of the calling thread's.
 ///
 /// # Errors
 /// As the variants of [`Refusal`] say; then the slot is empty again.
 #[inline]
-pub fn enter<L: Life>(
+pub fn enter<L: Life + Copy>(
     shell: &Shell,
-    id: Identity,
-    life: &L,
+    life: L,
+    kind: u64,
     token: u64,
     slot: &Slot,
     operation: *const c_char,
 ) -> Result<(), Refusal> {
-    if shell.look().admits_by_slot(id.generation) && shell.is_of(id.kind) {
+    let generation = life.generation();
+    if shell.look().admits_by_slot(generation) && shell.kind() == kind {
         slot.fill(token, operation);
         barrier::light();
         // The kind was read before this look: it is this life's (invariant 2 of `shell.rs`).
-        if shell.look().admits_by_slot(id.generation) {
+        if shell.look().admits_by_slot(generation) {
             return Ok(());
         }
-        leave(shell, life, token, slot);
+        step_back(shell, life, token, slot);
     }
-    enter_counted(shell, id, token, slot, operation)
+    enter_counted(shell, generation, kind, token, slot, operation)
 }
 
+/// Leaves as everybody leaves: whoever frees may have seen the slot.
+#[cold]
+fn step_back<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
+    leave(shell, life, token, slot);
+}
+
+#[inline(never)]
 fn enter_counted(
     shell: &Shell,
-    id: Identity,
+    generation: u32,
+    kind: u64,
     token: u64,
     slot: &Slot,
     operation: *const c_char,
 ) -> Result<(), Refusal> {
-    shell.admit(id)?;
+    shell.admit(Identity { generation, kind: Some(kind) })?;
     slot.fill_counted(token, operation);
     #[cfg(not(loom))]
     if shell.tally_entry() == OPEN_AFTER && barrier::is_available() {
-        let _ = shell.open_hazard_lane(id.generation);
+        let _ = shell.open_hazard_lane(generation);
     }
     Ok(())
 }
 
-/// Leaves what is noted in `slot`, by the lane it was entered by, and ends the life if that is left to this caller.
+/// Leaves what is noted in `slot`, by the lane it was entered by, and ends the life if that is left to this caller. Does
+/// nothing if the slot does not note `token`: in a forked child, what was entered is the parent's.
 #[inline]
-pub fn leave<L: Life>(shell: &Shell, life: &L, token: u64, slot: &Slot) {
-    // The calling thread's own slot, so this says by which lane it entered.
-    let by_slot = slot.protects(token);
-    slot.clear();
-    if by_slot {
-        barrier::light();
-        if !shell.look().is_open(life.generation()) && claims_end(shell, life) {
-            end(shell, life);
+pub fn leave<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
+    match slot.noted(token) {
+        Noted::BySlot => {
+            slot.clear();
+            barrier::light();
+            if !shell.look().is_open(life.generation()) {
+                leave_closed(shell, life);
+            }
         }
-    } else {
-        leave_counted(shell, life);
+        Noted::Counted => {
+            slot.clear();
+            leave_counted(shell, life);
+        }
+        Noted::Not => {}
+    }
+}
+
+/// The rest of a leave by slot that found the life closed.
+#[cold]
+pub fn leave_closed<L: Life + Copy>(shell: &Shell, life: L) {
+    if claims_end(shell, &life) {
+        end(shell, &life);
     }
 }
 
 /// Leaves what was counted, and ends the life if that is left to this caller. `false`: nobody was counted.
-pub fn leave_counted<L: Life>(shell: &Shell, life: &L) -> bool {
+#[inline(never)]
+pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) -> bool {
     let is_owner = match shell.depart() {
         Departure::Plain => false,
         Departure::LastOfDeferred => true,
-        Departure::LastCounted => claims_end(shell, life),
+        Departure::LastCounted => claims_end(shell, &life),
         Departure::NotInside => return false,
     };
     if is_owner {
-        end(shell, life);
+        end(shell, &life);
     }
     true
 }

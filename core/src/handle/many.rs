@@ -2,6 +2,7 @@
 
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::free::{self, Begun, Closing};
+use crate::handle::life::Life as _;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, kind, process};
 use crate::{Deadline, Error};
@@ -64,7 +65,7 @@ impl Batch {
             each(position, Ok(closing.outcome()));
         }
         for (position, found) in self.lost.drain(..) {
-            each(position, Ok(free::outlive(found.shell, found.generation, deadline, &found).into()));
+            each(position, Ok(free::outlive(found.shell, found.generation(), deadline, &found).into()));
         }
     }
 
@@ -87,7 +88,7 @@ pub(crate) fn live(of_kind: Option<u64>) -> impl Iterator<Item = Resolved> {
             return None;
         }
         let generation = state.generation();
-        Some(Resolved { token: Parts { key, index, generation }.join(), index, generation, shell })
+        Some(Resolved { token: Parts { key, index, generation }.join(), shell })
     })
 }
 

@@ -70,7 +70,7 @@ pub mod pieces {
     pub use super::directory::Directory;
     pub use super::free::{Begun, Closing, Outlived, begin, finish, free, outlive, try_free};
     pub use super::freed_hooks::{FreedHook, register, run_ended};
-    pub use super::lane::{enter, leave, leave_counted};
+    pub use super::lane::{claims_end, enter, leave, leave_closed, leave_counted, settle};
     pub use super::life::{Life, end};
     pub use super::shell::{Close, Identity, Refusal, Shell, Tenant, TryClose, Vacated};
     pub use super::slot::Slot;
@@ -79,7 +79,7 @@ pub mod pieces {
 }
 
 #[cfg(not(loom))]
-pub use any::{AnyHandle, RawEntry};
+pub use any::AnyHandle;
 #[cfg(not(loom))]
 pub use hold::{HoldToken, RawHold};
 #[cfg(not(loom))]

@@ -28,8 +28,10 @@
 //!
 //! A handler may enter and leave on top of its thread, at any instruction here, as long as it leaves
 //! what it enters. A slot that looks empty to the thread is empty again when the handler returns, so
-//! taking one is a plain store. A leave ends the *latest* operation on its token: so the handler's leave
-//! ends the handler's, never the one that was interrupted half-way.
+//! taking one is a plain store. An operation that is left by its token alone is the *latest* from when it is in until it
+//! begins to be left, or another is nested in it; then it has a place in the order. A leave ends the latest, or the last in that
+//! order: so the handler's leave ends the handler's. An operation that is half in or half out is neither, so that no handler
+//! can end it.
 
 use crate::allocate::try_box;
 use crate::handle::slot::Slot;
@@ -48,10 +50,10 @@ const ENDED: u32 = 0;
 #[repr(align(128))]
 pub(crate) struct Record {
     operations: Slots,
-    /// How many operations were begun; the owner's alone.
-    order: AtomicU64,
-    /// The slot of the one that was begun last; the owner's alone.
+    /// The slot of the latest operation that is left by its token alone, unless that has been left; the owner's alone.
     latest: AtomicPtr<Slot>,
+    /// How many of those were nested in another; the owner's alone.
+    order: AtomicU64,
     holds: Slots,
     state: AtomicU32,
     thread: AtomicU64,
@@ -143,6 +145,7 @@ impl Record {
         if self.state.compare_exchange(ENDED, OWNED, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
+        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
         let is_empty = self.has_nothing_in_flight();
         if !is_empty {
             self.state.store(ENDED, Ordering::Release);
@@ -153,8 +156,8 @@ impl Record {
     fn new() -> Result<&'static Record, Error> {
         let record = try_box(Record {
             operations: Slots::new(),
-            order: AtomicU64::new(0),
             latest: AtomicPtr::new(ptr::null_mut()),
+            order: AtomicU64::new(0),
             holds: Slots::new(),
             state: AtomicU32::new(OWNED),
             thread: AtomicU64::new(0),
@@ -188,18 +191,32 @@ impl Record {
         name
     }
 
-    /// A slot for an operation of the calling thread, whose record this is; the latest from here on.
+    /// An empty slot for an operation of the calling thread, whose record this is.
     ///
     /// # Errors
     /// [`Error::NoMemory`], possible only when all slots so far are taken.
     #[inline]
-    pub(crate) fn slot_for_operation(&'static self) -> Result<&'static Slot, Error> {
-        let slot = self.operations.vacant()?;
+    pub(crate) fn vacant_slot(&'static self) -> Result<&'static Slot, Error> {
+        self.operations.vacant()
+    }
+
+    /// Notes that the calling thread's operation in `slot` is left by its token alone: now the latest of those.
+    #[inline]
+    pub(crate) fn begin(&self, slot: &'static Slot) {
+        let outer = self.latest.load(Ordering::Relaxed);
+        if !outer.is_null() {
+            self.nest(outer);
+        }
+        self.latest.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// The latest is about to be so no more: it gets its place in the order.
+    #[cold]
+    fn nest(&self, outer: *const Slot) {
         let order = self.order.load(Ordering::Relaxed) + 1;
         self.order.store(order, Ordering::Relaxed);
-        slot.begin(order);
-        self.latest.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
-        Ok(slot)
+        // SAFETY: one of this record's slots: records are leaked.
+        unsafe { &*outer }.set_since(order);
     }
 
     /// Notes a hold of the calling thread, whose record this is.
@@ -213,28 +230,43 @@ impl Record {
         since: u64,
     ) -> Result<&'static Slot, Error> {
         let slot = self.holds.vacant()?;
-        slot.begin(since);
+        slot.set_since(since);
         slot.fill(token, operation);
         Ok(slot)
     }
 
-    /// The slot of the calling thread's latest operation on `token`.
+    /// The slot of the calling thread's latest operation on `token` that is left by its token alone. The caller is about to
+    /// clear it.
     #[inline]
-    pub(crate) fn find_operation(token: u64) -> Option<&'static Slot> {
-        let record = current::get()?;
-        // SAFETY: null, or one of this record's slots: records are leaked.
-        let latest = unsafe { record.latest.load(Ordering::Relaxed).as_ref() };
-        latest.filter(|slot| slot.notes(token)).or_else(|| Record::find_earlier_operation(token))
+    pub(crate) fn take_begun(token: u64) -> Option<&'static Slot> {
+        let slot = match current::get().and_then(|record| record.take_latest(token)) {
+            Some(slot) => slot,
+            None => Record::find_earlier(token)?,
+        };
+        slot.set_since(0);
+        Some(slot)
     }
 
-    /// One that others were begun after.
+    #[inline]
+    fn take_latest(&'static self, token: u64) -> Option<&'static Slot> {
+        // SAFETY: null, or one of this record's slots: records are leaked.
+        let latest = unsafe { self.latest.load(Ordering::Relaxed).as_ref() }?;
+        if !latest.notes(token) {
+            return None;
+        }
+        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
+        Some(latest)
+    }
+
+    /// One that others were begun after, or of a thread that has ended.
     #[cold]
-    fn find_earlier_operation(token: u64) -> Option<&'static Slot> {
-        let latest = |record: &'static Record| {
-            let noted = record.operations().filter(|slot| slot.notes(token));
-            noted.max_by_key(|slot| slot.since())
+    fn find_earlier(token: u64) -> Option<&'static Slot> {
+        let nested = |record: &'static Record| {
+            let begun = record.operations().filter(|slot| slot.notes(token) && slot.since() != 0);
+            begun.max_by_key(|slot| slot.since())
         };
-        current::get().and_then(latest).or_else(|| LATE.get().and_then(latest))
+        let late = || LATE.get().and_then(|record| record.take_latest(token).or_else(|| nested(record)));
+        current::get().and_then(nested).or_else(late)
     }
 
     /// What the calling thread, whose record this is, has in flight on `token`.
@@ -271,7 +303,10 @@ impl Record {
     /// are gone.
     #[cfg(unix)]
     pub(crate) fn in_child(&self, own: Option<&Record>) {
-        self.operations().chain(self.holds()).for_each(Slot::clear);
+        for slot in self.operations().chain(self.holds()) {
+            slot.clear();
+            slot.set_since(0);
+        }
         if own.is_some_and(|own| ptr::eq(own, self)) {
             self.thread.store(thread::id(), Ordering::Relaxed);
         } else {
@@ -301,8 +336,9 @@ mod tests {
     const TOKEN: u64 = (1 << 40) + 1;
 
     fn note_operation(record: &'static Record, token: u64, operation: &'static CStr) -> &'static Slot {
-        let slot = record.slot_for_operation().expect("memory");
+        let slot = record.vacant_slot().expect("memory");
         slot.fill(token, operation.as_ptr());
+        record.begin(slot);
         slot
     }
 
@@ -350,21 +386,30 @@ mod tests {
         let token = TOKEN + 4;
         on_a_thread(|record| {
             assert_eq!(record.own(token), Own { entries: 0, holds: 0 });
-            let first = note_operation(record, token, c"first");
-            let second = note_operation(record, token, c"second");
             let hold = record.note_hold(token, c"hold".as_ptr(), 1).expect("memory");
             record.note_hold(token + 2, c"another's".as_ptr(), 1).expect("memory").clear();
+            let other = note_operation(record, token + 2, c"other");
+            let first = note_operation(record, token, c"first");
+            let second = note_operation(record, token, c"second");
             assert_eq!(record.own(token), Own { entries: 2, holds: 1 });
-            assert_eq!((protecting(token), protecting(token + 2)), (2, 0), "holds are counted");
-            assert!(ptr::eq(Record::find_operation(token).expect("inside"), second), "the latest");
-            first.clear();
+            assert_eq!((protecting(token), protecting(token + 2)), (2, 1), "holds are counted");
+            let leave = |token, expected: &'static Slot, what| {
+                let taken = Record::take_begun(token).expect("inside");
+                assert!(ptr::eq(taken, expected), "{what}");
+                taken.clear();
+            };
+            leave(token + 2, other, "the first of three");
             let third = note_operation(record, token, c"third");
-            assert!(ptr::eq(third, first), "the first slot is used again");
-            assert!(ptr::eq(Record::find_operation(token).expect("inside"), third), "the latest, in an earlier slot");
-            third.clear();
-            second.clear();
+            assert!(ptr::eq(third, other), "the first slot is used again");
+            leave(token, third, "the latest, in an earlier slot");
+            let kept = record.vacant_slot().expect("memory");
+            kept.fill(token, c"left by its slot".as_ptr());
+            leave(token, second, "the next");
+            leave(token, first, "and the next");
+            assert!(Record::take_begun(token).is_none(), "this one is not left by its token");
+            kept.clear();
             hold.clear();
-            assert!(Record::find_operation(token).is_none());
+            assert_eq!(record.own(token), Own { entries: 0, holds: 0 });
         });
     }
 

@@ -212,14 +212,17 @@ impl Shell {
     }
 
     /// The word.
+    #[inline]
     pub fn look(&self) -> State {
         self.guard.look()
     }
     /// Whose callbacks to run. Stable while the caller is counted or owns the end.
+    #[inline]
     pub fn kind(&self) -> u64 {
         self.kind.load(Ordering::Acquire)
     }
     /// What the handle stands for. Stable as [`Shell::kind`].
+    #[inline]
     pub fn object(&self) -> *mut c_void {
         self.object.load(Ordering::Relaxed)
     }

@@ -17,12 +17,22 @@ use std::ptr;
 pub struct Slot {
     token: AtomicU64,
     operation: AtomicPtr<c_char>,
-    /// Of a hold: when it was taken. Of an operation: its place in the order of the thread's enters.
+    /// Of a hold: when it was taken. Of an operation: see `record.rs`, "Signals"; 0 if it has no place in that order.
     since: AtomicU64,
 }
 
 /// Every token is odd.
 const LANE: u64 = 1;
+
+/// How a slot notes a token.
+pub(crate) enum Noted {
+    /// An operation in the hazard lane.
+    BySlot,
+    /// An operation in the counter lane.
+    Counted,
+    /// Not at all.
+    Not,
+}
 
 impl Slot {
     const_fn! {
@@ -53,14 +63,24 @@ impl Slot {
         self.fill(token & !LANE, operation);
     }
 
-    /// Notes when what it is about to note began.
+    /// How it notes `token`; for the owner.
+    #[inline]
+    pub(crate) fn noted(&self, token: u64) -> Noted {
+        match self.token.load(Ordering::Relaxed) {
+            noted if noted == token => Noted::BySlot,
+            noted if noted | LANE == token => Noted::Counted,
+            _ => Noted::Not,
+        }
+    }
+
+    /// See the field.
     #[cfg(not(loom))]
     #[inline]
-    pub(crate) fn begin(&self, since: u64) {
+    pub(crate) fn set_since(&self, since: u64) {
         self.since.store(since, Ordering::Relaxed);
     }
 
-    /// What [`Slot::begin`] noted; for the owner.
+    /// See the field; for the owner.
     #[cfg(not(loom))]
     pub(crate) fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)

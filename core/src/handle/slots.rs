@@ -62,6 +62,10 @@ impl Slots {
     /// An empty slot; the owner's alone to ask for.
     #[inline]
     pub(crate) fn vacant(&'static self) -> Result<&'static Slot, Error> {
+        if self.first[0].is_empty() { Ok(&self.first[0]) } else { self.vacant_further() }
+    }
+
+    fn vacant_further(&'static self) -> Result<&'static Slot, Error> {
         match self.first.iter().find(|slot| slot.is_empty()) {
             Some(slot) => Ok(slot),
             None => self.vacant_in_more(),
@@ -118,7 +122,7 @@ mod tests {
     fn take(slots: &'static Slots, n: u64) -> &'static Slot {
         let slot = slots.vacant().expect("memory");
         assert!(slot.is_empty());
-        slot.begin(n * 10);
+        slot.set_since(n * 10);
         slot.fill(token(n), c"test".as_ptr());
         slot
     }

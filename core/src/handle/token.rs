@@ -59,9 +59,10 @@ impl Parts {
         (token & 1 == 1).then(|| Parts::unpack(token))
     }
 
+    /// The parts of `token`, which is one.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "no field is wider than 28 bits")]
-    fn unpack(token: u64) -> Parts {
+    pub(crate) fn unpack(token: u64) -> Parts {
         let field = |shift: u32, bits: u32| ((token >> shift) & ((1 << bits) - 1)) as u32;
         Parts {
             key: field(KEY_SHIFT, KEY_BITS),

@@ -151,7 +151,7 @@ impl<T: Handle> Token<T> {
     #[inline]
     pub fn enter(self, operation: &'static CStr) -> Result<Entry<T>, Error> {
         // SAFETY: a `'static` C string.
-        let (_, entry) = unsafe { self.handle.enter_own(T::kind().expected(), operation.as_ptr()) }?;
+        let entry = unsafe { self.handle.enter_own(T::kind().expected(), operation.as_ptr()) }?;
         Ok(Entry { entry: ManuallyDrop::new(entry), of: PhantomData })
     }
 
@@ -222,6 +222,7 @@ impl<T: Handle> Token<T> {
 
     /// Whatever a caller has, as C holds it. Each use finds out what it is.
     #[must_use]
+    #[inline]
     pub fn from_raw<C>(raw: *const C) -> Token<T> {
         Token { handle: AnyHandle::from_raw(raw), of: PhantomData }
     }

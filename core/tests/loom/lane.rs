@@ -1,11 +1,13 @@
 //! Races of the hazard lane: operations that are nowhere counted, against whoever frees.
 
-use crate::object::{BLUE, House, SECOND, life, token};
+use crate::object::{BLUE, House, RED, SECOND, life, token};
 use crate::scene::{come_out, free_by, occupied, settled, told};
 use crate::{explore, explore_at_most, join, line_up, with};
 use loom::sync::atomic::Ordering;
 use quiescent_core::Deadline;
-use quiescent_core::handle::pieces::{Refusal, enter, full, leave, try_free};
+use quiescent_core::handle::pieces::{
+    Close, Refusal, claims_end, end, enter, full, leave, leave_closed, settle, try_free,
+};
 use std::ptr;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ fn open_lane<const N: usize>(counted: u32, parts: [usize; N]) -> Arc<House> {
 
 /// Enters by whichever lane is open, noted in slot `part`.
 fn go_in(house: &House, part: usize) -> bool {
-    match enter(&house.shell, life(1), &house.resident(), token(1), &house.slots[part], ptr::null()) {
+    match enter(&house.shell, &house.resident(), RED, token(1), &house.slots[part], ptr::null()) {
         Ok(()) => true,
         Err(Refusal::Closed | Refusal::Stale) => false,
         Err(refusal) => panic!("refused as {refusal:?}"),
@@ -311,7 +313,7 @@ fn reuse_vs_stale_enter_awake() {
         assert!(house.shell.open_hazard_lane(2));
         let mut second = house.resident();
         second.generation = 2;
-        enter(&house.shell, SECOND, &second, token(2), &house.slots[1], ptr::null()).expect("open");
+        enter(&house.shell, &second, BLUE, token(2), &house.slots[1], ptr::null()).expect("open");
         house.objects[1].operate(0);
         leave(&house.shell, &second, token(2), &house.slots[1]);
         let mut closer = house.resident();
@@ -338,21 +340,44 @@ fn slot_of_another_handle_vs_free_awake() {
     });
 }
 
-/// The first thread besides the closer links its record: the closer's barrier is skipped only if that thread sees the
-/// closed word.
+/// A leave that found the word closed, as the processor may run it: nothing but the fence in its second half orders the
+/// clearing of the slot before its look for *deferred*.
 #[test]
-fn first_record_vs_free_awake() {
-    explore([("destroyed", false), ("destroyed", true), ("pending", false), ("pending", true)], || {
+fn deferred_destroy_vs_leave_unordered_awake() {
+    explore(["closer", "leaver"], || {
+        let house = open_lane(0, [0]);
+        assert_eq!(house.shell.close(life(1)), Ok(Close::Busy));
+        let leaver = with(&house, |house| {
+            house.objects[0].operate(0);
+            house.slots[0].clear();
+            leave_closed(&house.shell, &house.resident());
+        });
+        assert!(house.shell.defer(), "with a hazard lane it always gives up");
+        let mine = claims_end(&house.shell, &house.resident());
+        if mine {
+            end(&house.shell, &house.resident());
+        }
+        join(leaver);
+        settled(&house);
+        if mine { "closer" } else { "leaver" }
+    });
+}
+
+/// The first thread besides the closer links its record: if the closer does not see that, and skips the barrier, the thread
+/// finds the word closed before it stores a slot.
+#[test]
+fn first_record_vs_close_awake() {
+    explore([(false, true), (false, false), (true, false)], || {
         let house = open_lane(0, []);
         house.linked.store(false, Ordering::Relaxed);
-        let caller = with(&house, |house| {
+        let thread = with(&house, |house| {
             house.linked.store(true, Ordering::Release);
             full();
-            operate(house, 0)
+            house.shell.look().admits_by_slot(1)
         });
-        let freed = free_by(&house, Deadline::PASSED, house.resident());
-        let admitted = join(caller);
-        settled(&house);
-        (freed, admitted)
+        assert_eq!(house.shell.close(life(1)), Ok(Close::Busy));
+        let resident = house.resident();
+        assert!(settle(&resident));
+        (resident.was_alone.get(), join(thread))
     });
 }

@@ -116,7 +116,13 @@ impl House {
 
     /// This house in its first life, as the caller sees it.
     pub fn resident(&self) -> Resident<'_> {
-        Resident { house: self, generation: 1, inside: false, calls: Rc::new(Cell::new(1)) }
+        Resident {
+            house: self,
+            generation: 1,
+            inside: false,
+            was_alone: Cell::new(false),
+            calls: Rc::new(Cell::new(1)),
+        }
     }
 
     /// As a caller that is inside itself.
@@ -143,6 +149,8 @@ pub struct Resident<'house> {
     pub house: &'house House,
     pub generation: u32,
     pub inside: bool,
+    /// What it answered when asked whether it is alone.
+    pub was_alone: Cell<bool>,
     /// How often `on_close` is still wanted.
     pub calls: Rc<Cell<u32>>,
 }
@@ -155,7 +163,8 @@ impl Life for Resident<'_> {
         self.house.slots.iter().filter(|slot| slot.protects(token(self.generation))).count() as u32
     }
     fn is_alone(&self) -> bool {
-        !self.house.linked.load(loom::sync::atomic::Ordering::Relaxed)
+        self.was_alone.set(!self.house.linked.load(loom::sync::atomic::Ordering::Relaxed));
+        self.was_alone.get()
     }
     fn on_close(&self) -> bool {
         self.house.object().on_close();
@@ -175,5 +184,33 @@ impl Life for Resident<'_> {
         if vacated.notify {
             run_ended(&self.house.shell);
         }
+    }
+}
+
+/// The lanes take a life by value, to be kept in registers.
+impl Life for &Resident<'_> {
+    fn generation(&self) -> u32 {
+        (*self).generation()
+    }
+    fn protecting(&self) -> u32 {
+        (*self).protecting()
+    }
+    fn is_alone(&self) -> bool {
+        (*self).is_alone()
+    }
+    fn on_close(&self) -> bool {
+        (*self).on_close()
+    }
+    fn waits_for_itself(&self, in_flight: u32) -> bool {
+        (*self).waits_for_itself(in_flight)
+    }
+    fn may_wait_for_itself_later(&self) -> bool {
+        (*self).may_wait_for_itself_later()
+    }
+    fn on_destroy(&self) {
+        (*self).on_destroy();
+    }
+    fn vacated(&self, vacated: Vacated) {
+        (*self).vacated(vacated);
     }
 }
