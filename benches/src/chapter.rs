@@ -50,6 +50,8 @@ pub struct Figure {
     pub title: String,
     /// What the scale shows, with its unit.
     pub axis: &'static str,
+    /// What stands in blue.
+    pub blue: &'static str,
     /// Whether the scale is logarithmic.
     pub logarithmic: bool,
     /// What the points of one line stand for.
@@ -65,13 +67,16 @@ pub struct Figure {
 pub struct FigureRow {
     /// Whose it is.
     pub name: String,
-    /// Whether it is this project's.
+    /// Whether it stands in blue.
     pub ours: bool,
     /// In the order of the figure's points; `None` where there is no number.
     pub values: Vec<Option<f64>>,
 }
 
-/// A row of medians: the names of subjects, and their series in one company.
+/// Said in the figures that compare ours with others.
+pub const OURS_IS_BLUE: &str = "blue: Quiescent";
+
+/// A table of medians: the names of subjects, and their series in one company.
 pub fn medians(title: &str, subjects: &[Box<dyn Subject + '_>], series: &[Series]) -> Table {
     let at = subjects.iter().position(|subject| subject.role() == Role::Baseline);
     let baseline = at.and_then(|at| series[at].median());
@@ -95,12 +100,12 @@ pub fn medians(title: &str, subjects: &[Box<dyn Subject + '_>], series: &[Series
 
 /// One line of a figure for each subject: its median in each company.
 pub fn median_rows(subjects: &[Box<dyn Subject + '_>], by_company: &[&[Series]]) -> Vec<FigureRow> {
-    let row = |(index, subject): (usize, &Box<dyn Subject + '_>)| FigureRow {
+    let rows = subjects.iter().enumerate().map(|(index, subject)| FigureRow {
         name: subject.name().to_owned(),
         ours: subject.role() == Role::Ours,
         values: by_company.iter().map(|series| series[index].median()).collect(),
-    };
-    subjects.iter().enumerate().map(row).collect()
+    });
+    rows.collect()
 }
 
 /// Instead of a number that means nothing.
@@ -112,8 +117,9 @@ pub fn few_samples() -> String {
 pub fn number(value: f64) -> String {
     match value {
         value if value == value.trunc() && value < 1000.0 => format!("{value:.0}"),
-        value if value < 10.0 => format!("{value:.2}"),
-        value if value < 100.0 => format!("{value:.1}"),
+        value if value < 1.0 && value * 10.0 == (value * 10.0).trunc() => format!("{value:.1}"),
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
         value => grouped(&format!("{value:.0}")),
     }
 }
@@ -136,7 +142,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let written = [0.0, 1.234, 12.34, 123.4, 12_345.6, 1_234_567.0].map(number);
-        assert_eq!(written, ["0", "1.23", "12.3", "123", "12 346", "1 234 567"]);
+        let written = [0.0, 0.5, 1.234, 9.999, 12.34, 123.4, 12_345.6, 1_234_567.0].map(number);
+        assert_eq!(written, ["0", "0.5", "1.23", "10.0", "12.3", "123", "12 346", "1 234 567"]);
     }
 }

@@ -10,7 +10,7 @@
 //! | `stopwatch.rs`, `series.rs`, `thread.rs` | one batch; many of them; whether the thread stayed on its core |
 //! | `parts/` | the parts of the report, each a chapter |
 //! | `libraries.rs`, `python.rs` | the shared libraries, and callers that are not Rust |
-//! | `goal.rs`, `chapter.rs`, `report.rs`, `plot.rs`, `machine.rs` | what is written |
+//! | `goal.rs`, `chapter.rs`, `report.rs`, `plot.rs`, `scale.rs`, `machine.rs` | what is written |
 
 mod arguments;
 mod chapter;
@@ -25,6 +25,7 @@ mod plot;
 mod python;
 mod report;
 mod rounds;
+mod scale;
 mod series;
 mod stopwatch;
 mod subject;
@@ -34,6 +35,7 @@ mod thread;
 use arguments::{Arguments, USAGE};
 use chapter::{Chapter, Figure, FigureRow};
 use error::Error;
+use goal::Verdict;
 use machine::Machine;
 use parts::Extent;
 use report::Run;
@@ -102,11 +104,16 @@ fn directory(arguments: &Arguments) -> PathBuf {
 
 fn goals_figure(chapters: &[Chapter]) -> Figure {
     let goals = chapters.iter().flat_map(|chapter| &chapter.goals);
-    let rows = goals.map(|goal| FigureRow { name: goal.what.clone(), ours: true, values: vec![goal.used()] });
+    let rows = goals.map(|goal| FigureRow {
+        name: goal.what.clone(),
+        ours: goal.verdict() == Verdict::Met,
+        values: vec![goal.used()],
+    });
     Figure {
         file: "goals",
-        title: "Goals: how much of what is allowed is used (left of the line: met)".to_owned(),
-        axis: "measured ÷ allowed, logarithmic",
+        title: "Goals: how much of what is allowed is used".to_owned(),
+        axis: "measured ÷ allowed, logarithmic: beyond 1 is missed",
+        blue: "blue: met",
         logarithmic: true,
         points: vec!["used"],
         rows: rows.collect(),

@@ -176,3 +176,56 @@ fn wait_for(number: &AtomicU64, turn: u64) {
         spin_loop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::with_partner;
+    use crate::stopwatch::Lap;
+    use crate::subject::{Role, Subject, counted};
+    use crate::thread::two_cores;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn both_take_part_and_either_one_can_spoil_it() {
+        let calls = [AtomicU64::new(0), AtomicU64::new(0)];
+        let count = |object: usize, number: u32| {
+            calls[object].fetch_add(u64::from(number), Ordering::Relaxed);
+        };
+        let second_sleeps = |object: usize, _| {
+            if object == 1 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let subjects: [Box<dyn Subject>; 2] =
+            [Box::new(counted("counts", Role::Rival, count)), Box::new(counted("sleeps", Role::Rival, second_sleeps))];
+        let cores = two_cores().expect("there are two cores");
+        with_partner(cores, &subjects, &|| (), |partner| {
+            assert!((0..1000).any(|_| partner.batch_by_both(0, [0, 1], 100) != Lap::Disturbed));
+            assert!((0..10).all(|_| partner.batch_by_both(1, [0, 1], 100) == Lap::Disturbed));
+        })
+        .expect("threads can be pinned");
+        assert!(calls.iter().all(|calls| calls.load(Ordering::Relaxed) >= 100));
+    }
+
+    #[test]
+    fn a_sibling_runs_beside_and_stops() {
+        let turns = AtomicU64::new(0);
+        let sibling = || {
+            turns.fetch_add(1, Ordering::Relaxed);
+        };
+        let cores = two_cores().expect("there are two cores");
+        with_partner(cores, &[], &sibling, |partner| {
+            partner.beside_sibling(|ticks| {
+                let before = ticks.load(Ordering::Relaxed);
+                while ticks.load(Ordering::Relaxed) == before {
+                    std::hint::spin_loop();
+                }
+            });
+            let stopped = turns.load(Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(2));
+            assert_eq!(turns.load(Ordering::Relaxed), stopped);
+        })
+        .expect("threads can be pinned");
+    }
+}

@@ -1,163 +1,147 @@
-//! Figures as SVG: a line for each subject, a point for each of its values, ours in colour.
+//! Figures as SVG: a line for each subject, a point for each of its values, some in colour.
 
 use crate::chapter::{Figure, FigureRow, number};
 use crate::error::Error;
-use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
+use crate::scale::Scale;
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::ops::Range;
+use std::fmt::Display;
 use std::path::Path;
 
-const WIDTH: u32 = 960;
-const ROW: u32 = 26;
-const NAMES: u32 = 330;
-const HEAD: u32 = 84;
-const FOOT: u32 = 64;
+const PLOT: i32 = 580;
+const ROW: i32 = 26;
+const TOP: i32 = 84;
+const FOOT: i32 = 62;
+const MARGIN: i32 = 16;
+/// Room for the number behind the last point.
+const RIGHT: i32 = 70;
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(222, 222, 222);
-const OURS: RGBColor = RGBColor(0, 94, 184);
-const OURS_BAND: RGBColor = RGBColor(232, 241, 251);
-const THEIRS: RGBColor = RGBColor(118, 118, 118);
+const BLUE: RGBColor = RGBColor(0, 94, 184);
+const BAND: RGBColor = RGBColor(232, 241, 251);
+const GREY: RGBColor = RGBColor(110, 110, 110);
 const BOUND: RGBColor = RGBColor(196, 30, 58);
-const FONT: &str = "sans-serif";
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Writes `figure` into `directory`.
 pub fn draw(figure: &Figure, directory: &Path) -> Result<(), Error> {
     let path = directory.join(format!("{}.svg", figure.file));
-    let rows = u32::try_from(figure.rows.len()).expect("a few");
-    let root = SVGBackend::new(&path, (WIDTH, HEAD + rows * ROW + FOOT)).into_drawing_area();
-    let drawn = root.fill(&WHITE).map_err(|error| error.to_string()).and_then(|()| {
-        let range = range_of(figure);
-        if figure.logarithmic {
-            draw_on(&root, figure, (range.start..range.end).log_scale())
-        } else {
-            draw_on(&root, figure, range)
-        }
-    });
-    let drawn = drawn.and_then(|()| root.present().map_err(|error| error.to_string()));
+    let layout = Layout::of(figure);
+    let size = [layout.right + RIGHT, layout.bottom + FOOT].map(|length| u32::try_from(length).expect("positive"));
+    let area = SVGBackend::new(&path, size.into()).into_drawing_area();
+    let drawn = Canvas { area: &area }.figure(figure, &layout).and_then(|()| area.present());
     drawn.map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
-fn draw_on<X>(root: &Area<'_>, figure: &Figure, scale: X) -> Result<(), String>
-where
-    X: AsRangedCoord<Value = f64>,
-    X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
-    let text = |error: DrawingAreaErrorKind<_>| error.to_string();
-    let rows = figure.rows.len();
-    let line = |row: usize| (rows - row) as f64 - 0.5;
-    root.draw(&Text::new(figure.title.clone(), (16, 14), (FONT, 20).into_font().color(&INK))).map_err(text)?;
-    draw_legend(root, figure)?;
-
-    let mut chart = ChartBuilder::on(root)
-        .margin_top(HEAD)
-        .margin_right(60)
-        .set_label_area_size(LabelAreaPosition::Left, NAMES)
-        .set_label_area_size(LabelAreaPosition::Bottom, FOOT)
-        .build_cartesian_2d(scale, 0.0..rows as f64)
-        .map_err(text)?;
-    let (left, right) = {
-        let range = chart.x_range();
-        (range.start, range.end)
-    };
-    for (index, row) in figure.rows.iter().enumerate().filter(|(_, row)| row.ours) {
-        let _ = row;
-        let band = [(left, line(index) - 0.5), (right, line(index) + 0.5)];
-        chart.draw_series([Rectangle::new(band, OURS_BAND.filled())]).map_err(text)?;
-    }
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .disable_y_axis()
-        .x_labels(8)
-        .x_label_formatter(&|value| number(*value))
-        .x_desc(figure.axis)
-        .axis_style(THEIRS)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .label_style((FONT, 14).into_font().color(&INK))
-        .axis_desc_style((FONT, 15).into_font().color(&INK))
-        .draw()
-        .map_err(text)?;
-    if let Some(bound) = figure.bound {
-        chart
-            .draw_series([PathElement::new([(bound, 0.0), (bound, rows as f64)], BOUND.stroke_width(2))])
-            .map_err(text)?;
-    }
-    for (index, row) in figure.rows.iter().enumerate() {
-        draw_row(root, &chart, row, line(index), left)?;
-    }
-    Ok(())
+/// Where things are, in pixels.
+struct Layout {
+    left: i32,
+    right: i32,
+    bottom: i32,
+    scale: Scale,
 }
 
-fn draw_row<X>(
-    root: &Area<'_>,
-    chart: &ChartContext<'_, SVGBackend<'_>, Cartesian2d<X, plotters::coord::types::RangedCoordf64>>,
-    row: &FigureRow,
-    line: f64,
-    left: f64,
-) -> Result<(), String>
-where
-    X: Ranged<ValueType = f64>,
-{
-    let text = |error: DrawingAreaErrorKind<_>| error.to_string();
-    let colour = if row.ours { OURS } else { THEIRS };
-    let (x, y) = chart.backend_coord(&(left, line));
-    let name_colour = if row.ours { OURS } else { INK };
-    let name = (FONT, 15).into_font().color(&name_colour).pos(Pos::new(HPos::Right, VPos::Center));
-    root.draw(&Text::new(row.name.clone(), (x - 12, y), name)).map_err(text)?;
-    let known: Vec<f64> = row.values.iter().copied().flatten().collect();
-    let (least, most) =
-        known.iter().fold((f64::MAX, f64::MIN), |(least, most), &value| (least.min(value), most.max(value)));
-    if known.is_empty() {
-        let label = (FONT, 13).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
-        return root.draw(&Text::new("few samples", (x + 8, y), label)).map_err(text);
+impl Layout {
+    fn of(figure: &Figure) -> Layout {
+        let longest = figure.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+        let left = MARGIN + text_width(longest, 15) + 12;
+        let rows = i32::try_from(figure.rows.len()).expect("a few");
+        let values = figure.rows.iter().flat_map(|row| row.values.iter().copied().flatten()).chain(figure.bound);
+        let scale = Scale::over(values, figure.logarithmic);
+        Layout { left, right: left + PLOT, bottom: TOP + rows * ROW, scale }
     }
-    let ends = [chart.backend_coord(&(least, line)), chart.backend_coord(&(most, line))];
-    root.draw(&PathElement::new(ends, colour.stroke_width(1))).map_err(text)?;
-    for (point, value) in row.values.iter().enumerate() {
-        let Some(value) = value else { continue };
-        draw_point(root, chart.backend_coord(&(*value, line)), point, colour)?;
+
+    #[allow(clippy::cast_possible_truncation, reason = "pixels")]
+    fn x(&self, value: f64) -> i32 {
+        self.left + (self.scale.share(value) * f64::from(PLOT)).round() as i32
     }
-    let label = (FONT, 13).into_font().color(&name_colour).pos(Pos::new(HPos::Left, VPos::Center));
-    let (x, y) = ends[1];
-    root.draw(&Text::new(number(most), (x + 10, y), label)).map_err(text)
 }
 
-/// Shapes tell the values of one line apart: a disc, a ring, a cross.
-fn draw_point(root: &Area<'_>, at: (i32, i32), point: usize, colour: RGBColor) -> Result<(), String> {
-    let drawn = match point {
-        0 => root.draw(&Circle::new(at, 5, colour.filled())),
-        1 => root
-            .draw(&Circle::new(at, 5, WHITE.filled()))
-            .and_then(|()| root.draw(&Circle::new(at, 5, colour.stroke_width(2)))),
-        _ => root.draw(&Cross::new(at, 5, colour.stroke_width(2))),
-    };
-    drawn.map_err(|error| error.to_string())
+/// About as wide as most fonts make it: only whoever shows the file knows the font.
+fn text_width(characters: usize, size: i32) -> i32 {
+    i32::try_from(characters).expect("short") * size * 52 / 100
 }
 
-fn draw_legend(root: &Area<'_>, figure: &Figure) -> Result<(), String> {
-    let style = (FONT, 14).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
-    let mut x = i32::try_from(NAMES).expect("small") + 8;
-    let y = 58;
-    let single = figure.points.len() == 1;
-    for (point, name) in figure.points.iter().enumerate().filter(|_| !single) {
-        draw_point(root, (x, y), point, INK)?;
-        root.draw(&Text::new(*name, (x + 12, y), style.clone())).map_err(|error| error.to_string())?;
-        x += 34 + 8 * i32::try_from(name.len()).expect("short");
-    }
-    let ours = (FONT, 14).into_font().color(&OURS).pos(Pos::new(HPos::Left, VPos::Center));
-    root.draw(&Text::new("blue: Quiescent", (16, y), ours)).map_err(|error| error.to_string())
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+struct Canvas<'a, 'b> {
+    area: &'a Area<'b>,
 }
 
-/// From a little below the least to a little above the most.
-fn range_of(figure: &Figure) -> Range<f64> {
-    let values = figure.rows.iter().flat_map(|row| row.values.iter().copied().flatten()).chain(figure.bound);
-    let (least, most) = values.fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(value), most.max(value)));
-    if least > most {
-        return 1.0..10.0;
+impl Canvas<'_, '_> {
+    fn figure(&self, figure: &Figure, layout: &Layout) -> Drawn {
+        self.area.fill(&WHITE)?;
+        self.text(&figure.title, (MARGIN, 24), 20, INK, HPos::Left)?;
+        self.legend(figure, layout)?;
+        for (index, row) in figure.rows.iter().enumerate().filter(|(_, row)| row.ours) {
+            let _ = row;
+            let y = TOP + i32::try_from(index).expect("a few") * ROW;
+            self.area.draw(&Rectangle::new([(layout.left, y), (layout.right, y + ROW)], BAND.filled()))?;
+        }
+        self.axis(figure, layout)?;
+        if let Some(bound) = figure.bound {
+            let x = layout.x(bound);
+            self.area.draw(&PathElement::new([(x, TOP), (x, layout.bottom)], BOUND.stroke_width(2)))?;
+        }
+        let mut y = TOP + ROW / 2;
+        for row in &figure.rows {
+            self.row(row, layout, y)?;
+            y += ROW;
+        }
+        Ok(())
     }
-    if figure.logarithmic { (least / 1.5).max(0.01)..most * 1.6 } else { 0.0..(most * 1.1).max(1.0) }
+
+    fn axis(&self, figure: &Figure, layout: &Layout) -> Drawn {
+        for tick in layout.scale.ticks() {
+            let x = layout.x(tick);
+            self.area.draw(&PathElement::new([(x, TOP), (x, layout.bottom + 5)], GRID))?;
+            self.text(number(tick), (x, layout.bottom + 15), 14, INK, HPos::Center)?;
+        }
+        self.area.draw(&PathElement::new([(layout.left, layout.bottom), (layout.right, layout.bottom)], GREY))?;
+        self.text(figure.axis, ((layout.left + layout.right) / 2, layout.bottom + 40), 15, INK, HPos::Center)
+    }
+
+    fn row(&self, row: &FigureRow, layout: &Layout, y: i32) -> Drawn {
+        let (line, ink) = if row.ours { (BLUE, BLUE) } else { (GREY, INK) };
+        self.text(&row.name, (layout.left - 12, y), 15, ink, HPos::Right)?;
+        let known = || row.values.iter().copied().flatten();
+        let (Some(least), Some(most)) = (known().min_by(f64::total_cmp), known().max_by(f64::total_cmp)) else {
+            return self.text("few samples", (layout.left + 8, y), 13, ink, HPos::Left);
+        };
+        self.area.draw(&PathElement::new([(layout.x(least), y), (layout.x(most), y)], line))?;
+        for (point, value) in row.values.iter().enumerate() {
+            if let Some(value) = value {
+                self.point((layout.x(*value), y), point, line)?;
+            }
+        }
+        self.text(number(most), (layout.x(most) + 10, y), 13, ink, HPos::Left)
+    }
+
+    /// Shapes tell the values of one line apart: a disc, a ring, a cross.
+    fn point(&self, at: (i32, i32), point: usize, colour: RGBColor) -> Drawn {
+        match point {
+            0 => self.area.draw(&Circle::new(at, 5, colour.filled())),
+            1 => self.area.draw(&Circle::new(at, 6, colour.stroke_width(2))),
+            _ => self.area.draw(&Cross::new(at, 5, colour.stroke_width(2))),
+        }
+    }
+
+    fn legend(&self, figure: &Figure, layout: &Layout) -> Drawn {
+        let y = 58;
+        self.text(figure.blue, (MARGIN, y), 14, BLUE, HPos::Left)?;
+        let mut x = layout.left.max(MARGIN + text_width(figure.blue.chars().count(), 14) + 24) + 6;
+        for (point, name) in figure.points.iter().enumerate().filter(|_| figure.points.len() > 1) {
+            self.point((x, y), point, INK)?;
+            self.text(name, (x + 12, y), 14, INK, HPos::Left)?;
+            x += 36 + text_width(name.chars().count(), 14);
+        }
+        Ok(())
+    }
+
+    fn text(&self, text: impl Display, at: (i32, i32), size: i32, colour: RGBColor, anchor: HPos) -> Drawn {
+        let style = ("sans-serif", size).into_font().color(&colour).pos(Pos::new(anchor, VPos::Center));
+        self.area.draw(&Text::new(text.to_string(), at, style))
+    }
 }

@@ -43,3 +43,38 @@ impl<'a> Stopwatch<'a> {
         self.lap.expect("a subject times each batch")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Lap, Stopwatch};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    fn lap(beside: Option<&AtomicU64>, work: impl FnOnce()) -> Lap {
+        let mut watch = Stopwatch::new(beside);
+        watch.time(work);
+        watch.lap()
+    }
+
+    #[test]
+    fn a_batch_that_leaves_its_core_is_disturbed() {
+        assert_eq!(lap(None, || std::thread::sleep(Duration::from_millis(1))), Lap::Disturbed);
+    }
+
+    #[test]
+    fn a_batch_beside_a_sibling_that_stands_still_is_disturbed() {
+        assert_eq!(lap(Some(&AtomicU64::new(7)), || ()), Lap::Disturbed);
+    }
+
+    #[test]
+    fn others_are_not() {
+        let ticks = AtomicU64::new(7);
+        let moves = || ticks.store(8, Ordering::Relaxed);
+        // The machine itself may disturb one, not a thousand.
+        assert!((0..1000).any(|_| lap(None, || ()) != Lap::Disturbed));
+        assert!((0..1000).any(|_| {
+            ticks.store(7, Ordering::Relaxed);
+            lap(Some(&ticks), moves) != Lap::Disturbed
+        }));
+    }
+}

@@ -23,6 +23,9 @@ pub struct bench_object {
 }
 
 /// Opens an object behind a token.
+///
+/// # Safety
+/// `out_object` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bench_new(out_object: *mut *mut bench_object) -> Status {
     // SAFETY: `out_object` is NULL or writable.
@@ -51,17 +54,23 @@ pub extern "C" fn bench_plain_new() -> *mut AtomicU64 {
 }
 
 /// Looks at the object at an address.
+///
+/// # Safety
+/// `object` is from [`bench_plain_new`], and not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bench_plain(object: *mut AtomicU64) -> Status {
-    // SAFETY: the caller's promise: from `bench_plain_new`, and not freed.
+    // SAFETY: the caller's promise.
     std::hint::black_box(unsafe { &*object }.load(Ordering::Relaxed));
     Status::Ok
 }
 
 /// Frees the object at an address.
+///
+/// # Safety
+/// `object` is from [`bench_plain_new`], and freed once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bench_plain_free(object: *mut AtomicU64) -> Status {
-    // SAFETY: the caller's promise: from `bench_plain_new`, and freed once.
+    // SAFETY: the caller's promise.
     drop(unsafe { Box::from_raw(object) });
     Status::Ok
 }

@@ -1,7 +1,9 @@
 //! The same through shared libraries: called from Rust, from C, and from Python.
 
 use super::Extent;
-use crate::chapter::{Chapter, Figure, FigureRow, Table, TableRow, few_samples, median_rows, medians, number};
+use crate::chapter::{
+    Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, median_rows, medians, number,
+};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::libraries::{Enter, Libraries, Operation};
@@ -66,9 +68,9 @@ impl Objects {
     }
 }
 
-fn from_rust(libraries: &Libraries, objects: Objects) -> Vec<Box<dyn Subject>> {
+fn from_rust(libraries: &Libraries, objects: &Objects) -> Vec<Box<dyn Subject>> {
     let (author, quiescent) = (libraries.author, libraries.quiescent);
-    let Objects { plain, tokens, handles, kind } = objects;
+    let Objects { plain, tokens, handles, kind } = *objects;
     let repeat = |operation: Operation, objects: [Foreign; 2]| {
         move |object: usize, calls: u32| {
             for _ in 0..calls {
@@ -96,9 +98,9 @@ fn from_rust(libraries: &Libraries, objects: Objects) -> Vec<Box<dyn Subject>> {
     ]
 }
 
-fn from_c(libraries: &Libraries, objects: Objects) -> Vec<Box<dyn Subject>> {
+fn from_c(libraries: &Libraries, objects: &Objects) -> Vec<Box<dyn Subject>> {
     let (author, quiescent) = (libraries.author, libraries.quiescent);
-    let Objects { plain, tokens, handles, kind } = objects;
+    let Objects { plain, tokens, handles, kind } = *objects;
     let repeat = |operation: Operation, objects: [Foreign; 2]| {
         // SAFETY: an object of the library whose operation this is.
         move |object: usize, calls: u32| unsafe { repeat_operation(operation, objects[object].get(), calls) }
@@ -116,9 +118,9 @@ fn from_c(libraries: &Libraries, objects: Objects) -> Vec<Box<dyn Subject>> {
 
 pub fn measure(extent: Extent) -> Result<Chapter, Error> {
     let libraries = Libraries::build()?;
-    let mut subjects = from_rust(&libraries, Objects::open(&libraries)?);
+    let mut subjects = from_rust(&libraries, &Objects::open(&libraries)?);
     let split = subjects.len();
-    subjects.extend(from_c(&libraries, Objects::open(&libraries)?));
+    subjects.extend(from_c(&libraries, &Objects::open(&libraries)?));
     let results = measure_rounds(&subjects, &COMPANIES, &|| (), extent.plan)?;
     let python = python::measure(&libraries, extent)?;
 
@@ -181,6 +183,7 @@ fn figure(rows: Vec<FigureRow>) -> Figure {
         file: "boundary",
         title: "Protecting one call, through a shared library".to_owned(),
         axis: "median ns per call of each thread, logarithmic",
+        blue: OURS_IS_BLUE,
         logarithmic: true,
         points: vec!["one thread", "two threads, one object", "two threads, each its own"],
         rows,

@@ -1,7 +1,7 @@
 //! Enter and leave, compiled into the caller.
 
 use super::Extent;
-use crate::chapter::{Chapter, Figure, median_rows, medians};
+use crate::chapter::{Chapter, Figure, OURS_IS_BLUE, median_rows, medians};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::rounds::{Company, measure as measure_rounds};
@@ -64,6 +64,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
             file: "inline",
             title: "Protecting one call, compiled in".to_owned(),
             axis: "median ns per call of each thread, logarithmic",
+            blue: OURS_IS_BLUE,
             logarithmic: true,
             points: vec!["one thread", "two threads, one object", "two threads, each its own"],
             rows: median_rows(&subjects, &[alone, on_one, each_own]),

@@ -2,7 +2,7 @@
 
 use super::Extent;
 use super::drained::{self, ByToken, Drained, Make};
-use crate::chapter::{Chapter, Figure, FigureRow, Table, TableRow, few_samples, number};
+use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::series::{ENOUGH, Series};
@@ -64,6 +64,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
             file: "storm",
             title: format!("Drains lost to {REFUSED} refused callers, of {all}"),
             axis: "drains that timed out",
+            blue: OURS_IS_BLUE,
             logarithmic: false,
             points: vec!["lost"],
             rows: CONTESTANTS
@@ -138,6 +139,11 @@ fn trial(drained: &dyn Drained, tally: &mut Tally) -> Result<(), Error> {
     Ok(())
 }
 
+#[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn calls(number_of_them: u64) -> String {
+    number(number_of_them as f64)
+}
+
 fn table(tallies: &[Tally], all: u32) -> Table {
     let milliseconds = |ns: Option<f64>| ns.map_or_else(few_samples, |ns| number(ns / 1e6));
     let rows = CONTESTANTS.iter().zip(tallies).map(|((name, ours, _), tally)| TableRow {
@@ -149,7 +155,7 @@ fn table(tallies: &[Tally], all: u32) -> Table {
             tally.late.to_string(),
             milliseconds(tally.wakes.median()),
             milliseconds(tally.wakes.percentile(99)),
-            (tally.refused / u64::from(all)).to_string(),
+            calls(tally.refused / u64::from(all)),
         ],
     });
     let head = [

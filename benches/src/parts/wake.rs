@@ -2,7 +2,7 @@
 
 use super::Extent;
 use super::drained::{self, ByToken, Drained, Make};
-use crate::chapter::{Chapter, Figure, FigureRow, Table, TableRow, few_samples, number};
+use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::series::{Series, ratio};
@@ -125,6 +125,7 @@ fn figure(results: &[Vec<Series>]) -> Figure {
         file: "wake",
         title: "From the last leave to the return of the free".to_owned(),
         axis: "µs, logarithmic",
+        blue: OURS_IS_BLUE,
         logarithmic: true,
         points: vec!["p50", "p99"],
         rows: rows.collect(),

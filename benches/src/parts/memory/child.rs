@@ -9,9 +9,11 @@ use dashmap::DashMap;
 use quiescent_core::handle::{AnyHandle, AnyKind, Hooks};
 use quiescent_core::{Freed, HandleGuard};
 use sharded_slab::Slab;
+use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -111,12 +113,20 @@ fn ended_threads(threads: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// As a line: how many batches were disturbed, then the nanoseconds of one free, batch by batch.
+/// Two lines, of two locked adds and of one free: how many batches were disturbed, then the nanoseconds of
+/// one call, batch by batch.
 fn time_frees(kind: AnyKind, core: usize) -> Result<String, Error> {
     const CALLS: u32 = 200;
     let _pinned = Pinned::to(core)?;
-    let (mut disturbed, mut samples) = (0, String::new());
+    let (control, mut lines) = (AtomicU64::new(0), [(0, String::new()), (0, String::new())]);
     for _ in 0..400 {
+        let mut control_watch = Stopwatch::new(None);
+        control_watch.time(|| {
+            for _ in 0..CALLS {
+                control.fetch_add(1, Ordering::Relaxed);
+                control.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
         let handles: Vec<_> = (0..CALLS).map(|_| bare_handle(kind)).collect();
         let mut watch = Stopwatch::new(None);
         watch.time(|| {
@@ -124,10 +134,14 @@ fn time_frees(kind: AnyKind, core: usize) -> Result<String, Error> {
                 assert_eq!(handle.free(Some(kind), Duration::ZERO), Ok(Freed::Destroyed), "nobody is inside");
             }
         });
-        match watch.lap() {
-            Lap::Took(took) => samples += &format!(" {:.3}", took.as_secs_f64() * 1e9 / f64::from(CALLS)),
-            Lap::Disturbed => disturbed += 1,
+        for ((disturbed, samples), watch) in lines.iter_mut().zip([control_watch, watch]) {
+            match watch.lap() {
+                Lap::Took(took) => {
+                    let _ = write!(samples, " {:.3}", took.as_secs_f64() * 1e9 / f64::from(CALLS));
+                }
+                Lap::Disturbed => *disturbed += 1,
+            }
         }
     }
-    Ok(format!("{disturbed}{samples}"))
+    Ok(lines.map(|(disturbed, samples)| format!("{disturbed}{samples}")).join("\n"))
 }

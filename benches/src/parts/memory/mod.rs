@@ -4,10 +4,10 @@
 mod child;
 
 use super::Extent;
-use crate::chapter::{Chapter, Figure, FigureRow, Table, TableRow, few_samples, number};
+use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
-use crate::series::Series;
+use crate::series::{Series, ratio};
 use std::process::Command;
 
 pub use child::run as run_child;
@@ -30,12 +30,13 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
         live.push((name, ours, grown / f64::from(LIVE)));
     }
     let churned = one_number(&ask("churn-token", extent)?)?;
-    let [before, after] = &read_series(&ask("ended-threads", extent)?)?[..] else {
-        return Err(Error::new("the child that ends threads did not answer two series"));
+    let answer = read_series(&ask("ended-threads", extent)?)?;
+    let [control_before, before, control_after, after] = &answer[..] else {
+        return Err(Error::new("the child that ends threads did not answer four series"));
     };
-    let slower = crate::series::ratio(after.median(), before.median());
+    let slower = ratio(ratio(after.median(), control_after.median()), ratio(before.median(), control_before.median()));
     let rows = |series: &Series, when: &str| TableRow {
-        ours: true,
+        ours: false,
         cells: vec![
             when.to_owned(),
             series.median().map_or_else(few_samples, number),
@@ -48,7 +49,8 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
         intro: format!(
             "Growth of the resident pages, each in a process of its own, divided by the {} objects of 8 bytes that are \
              alive. Then {} handles opened and freed, a thousand alive at a time. Then the time of an idle free in a \
-             process in which {} threads have come and gone, 100 at a time, each of which had been inside a handle.",
+             process in which {} threads have come and gone, 100 at a time, each of which had been inside a handle; \
+             the goal is about its ratio to two locked adds, which tell whether the machine itself became slower.",
             number(f64::from(LIVE)),
             number(f64::from(CHURNED)),
             number(f64::from(extent.threads)),
@@ -76,13 +78,19 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
             Table {
                 title: "Idle free, no destructor".to_owned(),
                 head: ["", "median ns", "batches kept", "dropped"].map(str::to_owned).to_vec(),
-                rows: vec![rows(before, "before"), rows(after, "after the threads")],
+                rows: vec![
+                    rows(control_before, "two locked adds, before"),
+                    rows(control_after, "two locked adds, after the threads"),
+                    rows(before, "**idle free, before**"),
+                    rows(after, "**idle free, after the threads**"),
+                ],
             },
         ],
         figures: vec![Figure {
             file: "memory",
             title: "Memory of one live object of 8 bytes".to_owned(),
             axis: "bytes resident",
+            blue: OURS_IS_BLUE,
             logarithmic: false,
             points: vec!["bytes"],
             rows: live
