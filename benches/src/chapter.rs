@@ -80,7 +80,7 @@ pub const OURS_IS_BLUE: &str = "blue: Quiescent";
 pub fn medians(title: &str, subjects: &[Box<dyn Subject + '_>], series: &[Series]) -> Table {
     let at = subjects.iter().position(|subject| subject.role() == Role::Baseline);
     let baseline = at.and_then(|at| series[at].median());
-    let head = ["", "median ns", "× baseline", "batches kept", "dropped"];
+    let head = ["", "median ns", "× baseline", "p10 ns", "batches kept", "dropped"];
     let rows = subjects.iter().zip(series).map(|(subject, series)| {
         let median = series.median();
         let ratio = ratio(median, baseline);
@@ -90,6 +90,7 @@ pub fn medians(title: &str, subjects: &[Box<dyn Subject + '_>], series: &[Series
                 subject.name().to_owned(),
                 median.map_or_else(few_samples, number),
                 ratio.map_or_else(few_samples, number),
+                series.percentile(10).map_or_else(few_samples, number),
                 series.kept().to_string(),
                 series.dropped().to_string(),
             ],

@@ -29,7 +29,9 @@ pub fn markdown(run: &Run, chapters: &[Chapter], goals_figure: &str) -> String {
          its batches; a ratio is to the first line of its table, from the same run. A batch is dropped when a measuring \
          thread was off its core meanwhile (its context switches, before and after), or when the sibling beside it stood \
          still. With fewer than {} batches left there is no number. Absolute times differ from machine to machine, and on one that \
-         others use from minute to minute; ratios much less.\n",
+         others use from minute to minute; ratios much less. What runs on the other half of a core slows a batch without \
+         taking the thread from its core: where p10 (a tenth of the batches is faster) lies far below the median, the machine was \
+         not quiet.\n",
         run.seconds,
         if run.quick { ", a quick run: rough" } else { "" },
         run.machine.describe(),

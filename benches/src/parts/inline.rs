@@ -53,7 +53,8 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
         title: "Enter and leave, inline".to_owned(),
         intro:
             "Protect an object, call a small function that looks at it (it is in every number), stop protecting it. \
-                All of it in Rust, compiled into the caller, nothing freed meanwhile."
+                All of it in Rust, compiled into the caller, nothing freed meanwhile. The release profile as it \
+                comes, without link-time optimisation: what is inlined is what each library allows."
                 .to_owned(),
         tables: vec![
             medians("One thread", &subjects, alone),
