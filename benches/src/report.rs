@@ -3,6 +3,7 @@
 use crate::chapter::{Chapter, Table, few_samples, number};
 use crate::goal::{Bound, Goal, Verdict};
 use crate::machine::Machine;
+use crate::series::Level;
 use std::fmt::Write;
 
 /// What is said about the whole run.
@@ -63,21 +64,25 @@ pub fn markdown(run: &Run, chapters: &[Chapter], goals_figure: &str) -> String {
 /// The goals, for the report and the terminal.
 pub fn goals_table(goals: &[&Goal]) -> String {
     let met = goals.iter().filter(|goal| goal.verdict() == Verdict::Met).count();
-    let mut out =
-        format!("## Goals\n\n{met} of {} met.\n\n| goal | wanted | measured | |\n|---|---:|---:|---|\n", goals.len());
+    let mut out = format!(
+        "## Goals\n\n{met} of {} met, by the median.\n\n| goal | wanted | measured | at p10 | |\n|---|---:|---:|---:|---|\n",
+        goals.len()
+    );
     for goal in goals {
         let wanted = match goal.bound {
             Bound::AtMost(limit) => format!("≤ {}{}", number(limit), goal.unit),
             Bound::AtLeast(limit) => format!("≥ {}{}", number(limit), goal.unit),
         };
-        let measured = goal.measured.map_or_else(few_samples, |measured| number(measured) + goal.unit);
+        let written =
+            |of: fn(Level) -> f64| goal.measured.map_or_else(few_samples, |measured| number(of(measured)) + goal.unit);
+        let (measured, p10) = (written(|level| level.median), written(|level| level.p10));
         let verdict = match goal.verdict() {
             Verdict::Met => "met".to_owned(),
             Verdict::MissedBy(_) if goal.bound == Bound::AtMost(0.0) => "**missed**".to_owned(),
             Verdict::MissedBy(factor) => format!("**missed** by {}×", number(factor)),
             Verdict::FewSamples => "unknown".to_owned(),
         };
-        let _ = writeln!(out, "| {} | {wanted} | {measured} | {verdict} |", goal.what);
+        let _ = writeln!(out, "| {} | {wanted} | {measured} | {p10} | {verdict} |", goal.what);
     }
     out
 }

@@ -1,6 +1,7 @@
 //! The batches of one subject, and what may be said about them.
 
 use crate::stopwatch::Lap;
+use std::ops::Div;
 
 /// With fewer batches than this there is no number.
 pub const ENOUGH: usize = 15;
@@ -10,6 +11,30 @@ pub const ENOUGH: usize = 15;
 pub struct Series {
     kept: Vec<f64>,
     dropped: usize,
+}
+
+/// One number in the two ways of looking at it; or the quotient of two, each way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// The median.
+    pub median: f64,
+    /// What a tenth of the batches stays below: the quiet moments of the machine.
+    pub p10: f64,
+}
+
+impl Level {
+    /// A number that was counted, not sampled.
+    pub fn exactly(number: f64) -> Level {
+        Level { median: number, p10: number }
+    }
+}
+
+impl Div for Level {
+    type Output = Level;
+
+    fn div(self, by: Level) -> Level {
+        Level { median: self.median / by.median, p10: self.p10 / by.p10 }
+    }
 }
 
 impl Series {
@@ -29,6 +54,11 @@ impl Series {
     /// Adds a sample that was disturbed elsewhere.
     pub fn add_dropped(&mut self, number: usize) {
         self.dropped += number;
+    }
+
+    /// Both ways; `None` when there are too few.
+    pub fn level(&self) -> Option<Level> {
+        Some(Level { median: self.median()?, p10: self.percentile(10)? })
     }
 
     /// The median; `None` when there are too few.
@@ -58,7 +88,7 @@ impl Series {
 }
 
 /// `value / baseline`, if there are both.
-pub fn ratio(value: Option<f64>, baseline: Option<f64>) -> Option<f64> {
+pub fn ratio<T: Div<Output = T>>(value: Option<T>, baseline: Option<T>) -> Option<T> {
     Some(value? / baseline?)
 }
 

@@ -155,7 +155,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
 fn goals(caller: &str, by_company: &[&[Series]]) -> [Goal; 3] {
     let [alone, on_one, _] = by_company else { unreachable!("one for each company") };
     let [plain, op, pair] = alone else { unreachable!("one for each subject") };
-    let against_plain = |series: &Series| ratio(series.median(), plain.median());
+    let against_plain = |series: &Series| ratio(series.level(), plain.level());
     [
         Goal::at_most(
             format!("exported operation by token against an unguarded call, from {caller}"),
@@ -173,7 +173,7 @@ fn goals(caller: &str, by_company: &[&[Series]]) -> [Goal; 3] {
             format!("exported operation, from {caller}: two threads on one handle against one thread"),
             1.15,
             "×",
-            ratio(on_one[1].median(), op.median()),
+            ratio(on_one[1].level(), op.level()),
         ),
     ]
 }

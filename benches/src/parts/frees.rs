@@ -261,13 +261,13 @@ fn figure(file: &'static str, title: &str, rows: Vec<crate::chapter::FigureRow>)
 }
 
 fn goals(lives: &[Vec<Series>], idle: &[Vec<Series>], busy: &[Vec<Series>]) -> Vec<Goal> {
-    let against = |series: &[Series], subject: usize| ratio(series[subject].median(), series[0].median());
+    let against = |series: &[Series], subject: usize| ratio(series[subject].level(), series[0].level());
     vec![
         Goal::at_most("new + use + free against Box, alone", 1.4, "×", against(&lives[0], 3)),
         Goal::at_most("new + use + free against Box, beside a running sibling", 1.4, "×", against(&lives[1], 3)),
-        Goal::at_most("idle free of an embedded guard", 10.0, " ns", idle[0][1].median()),
-        Goal::at_most("idle free of a token, no destructor", 25.0, " ns", idle[0][2].median()),
-        Goal::at_most("free_many of 100, each", 80.0, " ns", idle[0][4].median()),
+        Goal::at_most("idle free of an embedded guard", 10.0, " ns", idle[0][1].level()),
+        Goal::at_most("idle free of a token, no destructor", 25.0, " ns", idle[0][2].level()),
+        Goal::at_most("free_many of 100, each", 80.0, " ns", idle[0][4].level()),
         Goal::at_most(
             "free of a busy handle against a membarrier, beside a running sibling",
             1.2,

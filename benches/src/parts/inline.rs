@@ -17,7 +17,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
 
     let find = |series: &[Series], name: &str| {
         let at = subjects.iter().position(|subject| subject.name() == name).expect("it is one of the subjects");
-        series[at].median()
+        series[at].level()
     };
     let faster = |series: &[Series], name: &str| ratio(find(series, name), find(series, "Token::enter"));
 

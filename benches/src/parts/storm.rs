@@ -5,7 +5,7 @@ use super::drained::{self, ByToken, Drained, Make};
 use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
-use crate::series::{ENOUGH, Series};
+use crate::series::{ENOUGH, Level, Series};
 use crate::stopwatch::Lap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -79,8 +79,18 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
             bound: None,
         }],
         goals: vec![
-            Goal::at_most(format!("drains of {all} lost to a storm with the token being freed"), 0.0, "", lost(3)),
-            Goal::at_most(format!("drains of {all} lost to a storm with stale tokens"), 0.0, "", lost(4)),
+            Goal::at_most(
+                format!("drains of {all} lost to a storm with the token being freed"),
+                0.0,
+                "",
+                lost(3).map(Level::exactly),
+            ),
+            Goal::at_most(
+                format!("drains of {all} lost to a storm with stale tokens"),
+                0.0,
+                "",
+                lost(4).map(Level::exactly),
+            ),
         ],
         absent: vec![(
             "run-down crate".to_owned(),

@@ -5,7 +5,7 @@ use super::drained::{self, ByToken, Drained, Make};
 use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
-use crate::series::{Series, ratio};
+use crate::series::{Level, Series, ratio};
 use crate::stopwatch::Lap;
 use crate::thread::{self, Pinned, Switches};
 use std::hint::spin_loop;
@@ -33,7 +33,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
             }
         }
     }
-    let p50 = |hold: usize, contestant: usize| results[hold][contestant].median();
+    let level = |hold: usize, contestant: usize| results[hold][contestant].level();
     let token = CONTESTANTS.len() - 1;
     Ok(Chapter {
         title: "Drain wake".to_owned(),
@@ -44,8 +44,8 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
         tables: HOLDS.iter().zip(&results).map(|((hold, _), series)| table(hold, series)).collect(),
         figures: vec![figure(&results)],
         goals: vec![
-            Goal::at_most("drain within the spin window (5 µs), median", 0.5, " µs", p50(0, token).map(|ns| ns / 1e3)),
-            Goal::at_most("drain, parked (1 ms): median against run-down's", 1.4, "×", ratio(p50(2, token), p50(2, 0))),
+            Goal::at_most("drain within the spin window (5 µs), median", 0.5, " µs", ratio(level(0, token), Some(Level::exactly(1e3)))),
+            Goal::at_most("drain, parked (1 ms): median against run-down's", 1.4, "×", ratio(level(2, token), level(2, 0))),
         ],
         absent: Vec::new(),
     })

@@ -34,7 +34,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
     let [control_before, before, control_after, after] = &answer[..] else {
         return Err(Error::new("the child that ends threads did not answer four series"));
     };
-    let slower = ratio(ratio(after.median(), control_after.median()), ratio(before.median(), control_before.median()));
+    let slower = ratio(ratio(after.level(), control_after.level()), ratio(before.level(), control_before.level()));
     let rows = |series: &Series, when: &str| TableRow {
         ours: false,
         cells: vec![
