@@ -40,6 +40,8 @@ struct Layout {
     left: i32,
     right: i32,
     bottom: i32,
+    /// Of the line across all.
+    bound: Option<i32>,
     scale: Scale,
 }
 
@@ -50,13 +52,18 @@ impl Layout {
         let rows = i32::try_from(figure.rows.len()).expect("a few");
         let values = figure.rows.iter().flat_map(|row| row.values.iter().copied().flatten()).chain(figure.bound);
         let scale = Scale::over(values, figure.logarithmic);
-        Layout { left, right: left + PLOT, bottom: TOP + rows * ROW, scale }
+        let bound = figure.bound.map(|bound| left + along(scale, bound));
+        Layout { left, right: left + PLOT, bottom: TOP + rows * ROW, bound, scale }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "pixels")]
     fn x(&self, value: f64) -> i32 {
-        self.left + (self.scale.share(value) * f64::from(PLOT)).round() as i32
+        self.left + along(self.scale, value)
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "pixels")]
+fn along(scale: Scale, value: f64) -> i32 {
+    (scale.share(value) * f64::from(PLOT)).round() as i32
 }
 
 /// About as wide as most fonts make it: only whoever shows the file knows the font.
@@ -81,8 +88,7 @@ impl Canvas<'_, '_> {
             self.area.draw(&Rectangle::new([(layout.left, y), (layout.right, y + ROW)], BAND.filled()))?;
         }
         self.axis(figure, layout)?;
-        if let Some(bound) = figure.bound {
-            let x = layout.x(bound);
+        if let Some(x) = layout.bound {
             self.area.draw(&PathElement::new([(x, TOP), (x, layout.bottom)], BOUND.stroke_width(2)))?;
         }
         let mut y = TOP + ROW / 2;
@@ -116,7 +122,13 @@ impl Canvas<'_, '_> {
                 self.point((layout.x(*value), y), point, line)?;
             }
         }
-        self.text(number(most), (layout.x(most) + 10, y), 13, ink, HPos::Left)
+        let label = (number(most), layout.x(most) + 10);
+        let end = label.1 + text_width(label.0.len(), 13);
+        let crossed = layout.bound.is_some_and(|bound| (label.1 - 4..end + 4).contains(&bound));
+        if crossed {
+            return self.text(label.0, (layout.x(least) - 10, y), 13, ink, HPos::Right);
+        }
+        self.text(label.0, (label.1, y), 13, ink, HPos::Left)
     }
 
     /// Shapes tell the values of one line apart: a disc, a ring, a cross.
