@@ -1,0 +1,90 @@
+//! The parts of the report.
+
+mod boundary;
+mod drained;
+mod frees;
+mod inline;
+pub mod memory;
+mod storm;
+mod wake;
+
+use crate::chapter::Chapter;
+use crate::error::Error;
+use crate::rounds::Plan;
+use std::time::Duration;
+
+/// One part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Enter and leave, compiled in.
+    Inline,
+    /// The same through a shared library.
+    Boundary,
+    /// Opening and freeing.
+    Frees,
+    /// How fast a free notices that it may go on.
+    Wake,
+    /// Frees while refused callers hammer.
+    Storm,
+    /// Bytes, and what ended threads leave behind.
+    Memory,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// For what is measured in batches.
+    pub plan: Plan,
+    /// Drains whose wake is timed, of each sort.
+    pub wakes: u32,
+    /// Drains under a storm, of each sort.
+    pub storms: u32,
+    /// Threads that come and go.
+    pub threads: u32,
+}
+
+impl Extent {
+    /// For a report that is kept.
+    pub const FULL: Extent = Extent {
+        plan: Plan { blocks: 20, rounds: 20, batch: Duration::from_micros(100) },
+        wakes: 400,
+        storms: 200,
+        threads: 10_000,
+    };
+    /// To see that it works.
+    pub const QUICK: Extent = Extent {
+        plan: Plan { blocks: 4, rounds: 15, batch: Duration::from_micros(50) },
+        wakes: 40,
+        storms: 20,
+        threads: 10_000,
+    };
+}
+
+impl Part {
+    /// In the order of the report.
+    pub const ALL: [Part; 6] = [Part::Inline, Part::Boundary, Part::Frees, Part::Wake, Part::Storm, Part::Memory];
+
+    /// On the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Inline => "inline",
+            Part::Boundary => "boundary",
+            Part::Frees => "frees",
+            Part::Wake => "wake",
+            Part::Storm => "storm",
+            Part::Memory => "memory",
+        }
+    }
+
+    /// Measures it.
+    pub fn measure(self, extent: Extent) -> Result<Chapter, Error> {
+        match self {
+            Part::Inline => inline::measure(extent),
+            Part::Boundary => boundary::measure(extent),
+            Part::Frees => frees::measure(extent),
+            Part::Wake => wake::measure(extent),
+            Part::Storm => storm::measure(extent),
+            Part::Memory => memory::measure(extent),
+        }
+    }
+}
