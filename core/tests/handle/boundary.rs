@@ -236,16 +236,18 @@ fn the_end_of_a_kind_says_how_many_are_left() {
     let raw = kind.handle().into_raw::<Opaque>();
     assert_eq!(ffi::kind(raw), kind);
     // SAFETY: there are no callbacks; a static name.
-    let entry = unsafe {
+    let handle = unsafe {
         let handle = quiescent_core::AnyHandle::open(kind, null_mut()).expect("a new handle");
-        handle.enter(kind, c"in the way".as_ptr()).expect("open").1
+        handle.enter(kind, c"in the way".as_ptr()).expect("open");
+        handle
     };
     let mut left = 7;
     // SAFETY: `left` is writable.
     assert_eq!(unsafe { ffi::close_kind(raw, ffi::DEFAULT_TIMEOUT, &raw mut left) }, Status::FreePending);
     assert_eq!(left, 1);
     assert!(last_error().contains("operation 'in the way'"), "{}", last_error());
-    entry.leave();
+    // SAFETY: there is no object.
+    assert_eq!(unsafe { handle.leave() }, Ok(()));
     // SAFETY: as above.
     assert_eq!(unsafe { ffi::close_kind(raw, 0, &raw mut left) }, Status::AlreadyFreed);
     assert_eq!(left, 0);

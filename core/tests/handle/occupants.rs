@@ -184,8 +184,7 @@ fn the_untyped_layer_runs_the_hooks_of_its_kind() {
     // SAFETY: the callbacks do not follow the address.
     let handle = unsafe { AnyHandle::open(kind, object) }.expect("a new handle");
     // SAFETY: no name is needed.
-    let (entered, entry) = unsafe { handle.enter(kind, std::ptr::null()) }.expect("open");
-    assert_eq!((entered, entry.object()), (object, object));
+    assert_eq!(unsafe { handle.enter(kind, std::ptr::null()) }, Ok(object));
     assert_eq!(kind.count_live(), 1);
     let (watched, _) = open();
     assert_eq!(handle.free(Some(kind), Duration::ZERO), Ok(Freed::Pending));
@@ -193,7 +192,8 @@ fn the_untyped_layer_runs_the_hooks_of_its_kind() {
     // SAFETY: as above.
     assert_eq!(unsafe { watched.any().enter(kind, std::ptr::null()) }.err(), Some(Error::WrongKind));
     assert_eq!(watched.any().free(Some(kind), LONG), Err(Error::WrongKind));
-    entry.leave();
+    // SAFETY: the object is not used.
+    assert_eq!(unsafe { handle.leave() }, Ok(()));
     assert_eq!(CALLS.load(SeqCst), 1001);
     assert_eq!(kind.close(LONG), Ok((Freed::Destroyed, 0)));
     // SAFETY: refused.
