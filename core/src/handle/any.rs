@@ -282,8 +282,8 @@ impl AnyHandle {
         Ok((resolved.shell.object(), resolved, slot))
     }
 
-    /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] and that is still in
-    /// flight. If the handle was freed meanwhile and this was the last one out, destroys the object.
+    /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] (or detached from its
+    /// [`crate::Entry`]) and that is still in flight. If the handle was freed meanwhile and this was the last one out, destroys the object.
     ///
     /// # Errors
     /// [`Error::NotInside`]: this thread is not inside. [`Error::Null`], [`Error::BadHandle`], [`Error::Freed`],
@@ -383,6 +383,14 @@ impl RawEntry {
     #[inline]
     pub(crate) fn leave(self) {
         self.resolved.leave(self.slot);
+    }
+
+    /// From now on the operation is left by its token.
+    pub(crate) fn detach(&self) {
+        // In a forked child there may be none: then what was entered is the parent's.
+        if let Some(record) = Record::existing() {
+            record.begin(self.slot);
+        }
     }
 
     /// The object, alive while this is.
