@@ -10,7 +10,7 @@ use crate::handle::record::{Own, Record};
 use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
 use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, Freed, process, records};
+use crate::handle::{DIRECTORY, Freed, process, records, vacant};
 use crate::word::State;
 use crate::{Deadline, Error, deadline};
 use std::ffi::{c_char, c_void};
@@ -168,7 +168,7 @@ impl Life for Resolved {
             // The handle still counts on its kind: a callback that ends the kind waits for itself.
             Record::run_hook(kind, || freed_hooks::run_ended(self.shell));
         }
-        DIRECTORY.give_back(self.index(), vacated.generation);
+        vacant::give_back(self.index(), vacated.generation);
         kind::release(kind);
     }
 }
@@ -213,9 +213,9 @@ impl AnyHandle {
         // So that a free on this thread needs no memory later.
         Record::current()?;
         kind.retain()?;
-        let (index, shell) = DIRECTORY.take().inspect_err(|_| kind::release(kind.bits()))?;
+        let (index, shell) = vacant::take().inspect_err(|_| kind::release(kind.bits()))?;
         let tenant = Tenant { kind: kind.bits(), object, target: 0, key };
-        let generation = shell.open(tenant, deadline::now());
+        let generation = shell.open(tenant, deadline::last_tick());
         Ok(AnyHandle(Parts { key, index, generation }.join()))
     }
 
@@ -319,7 +319,7 @@ impl AnyHandle {
     pub fn free(self, kind: Option<AnyKind>, timeout: Duration) -> Result<Freed, Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
         let id = resolved.identity(kind.map(AnyKind::bits));
-        Ok(free::free(resolved.shell, id, Deadline::after(timeout), resolved)?)
+        Ok(free::free(resolved.shell, id, timeout, resolved)?)
     }
 
     /// Frees if nobody is inside.

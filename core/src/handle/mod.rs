@@ -61,6 +61,8 @@ mod slots;
 mod thread;
 #[cfg(not(loom))]
 mod typed;
+#[cfg(not(loom))]
+mod vacant;
 
 pub use free::Freed;
 

@@ -56,6 +56,8 @@ pub(crate) struct Record {
     order: AtomicU64,
     holds: Slots,
     state: AtomicU32,
+    /// The index of a vacant shell plus one, or 0; the owner's alone.
+    spare: AtomicU32,
     thread: AtomicU64,
     name: [AtomicU64; 2],
     /// The hooks this thread is running, innermost first; frames on its own stack, read by itself alone.
@@ -160,6 +162,7 @@ impl Record {
             order: AtomicU64::new(0),
             holds: Slots::new(),
             state: AtomicU32::new(OWNED),
+            spare: AtomicU32::new(0),
             thread: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; 2],
             hooks: AtomicPtr::new(ptr::null_mut()),
@@ -283,6 +286,23 @@ impl Record {
             frame = running.outer;
         }
         own
+    }
+
+    /// The vacant shell that the calling thread, whose record this is, kept.
+    pub(crate) fn take_spare(&self) -> Option<u32> {
+        let index = self.spare.load(Ordering::Relaxed).checked_sub(1)?;
+        self.spare.store(0, Ordering::Relaxed);
+        Some(index)
+    }
+
+    /// Keeps a vacant shell; `false`: there is one already. (If a signal handler's leave is the last one out of a handle just
+    /// between the two steps, the shell that it kept is lost: a hundred bytes.)
+    pub(crate) fn keep_spare(&self, index: u32) -> bool {
+        let is_free = self.spare.load(Ordering::Relaxed) == 0;
+        if is_free {
+            self.spare.store(index + 1, Ordering::Relaxed);
+        }
+        is_free
     }
 
     /// Whether its thread has operations in flight, which a later key destructor may still end.
