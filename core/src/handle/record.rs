@@ -34,6 +34,7 @@
 //! can end it.
 
 use crate::allocate::try_box;
+use crate::handle::ownership::Ownership;
 use crate::handle::slot::Slot;
 use crate::handle::slots::Slots;
 use crate::handle::{current, records, thread};
@@ -42,9 +43,6 @@ use crate::{Error, barrier};
 use std::cell::Cell;
 use std::ffi::c_char;
 use std::ptr;
-
-const OWNED: u32 = 1;
-const ENDED: u32 = 0;
 
 /// One thread's record. Aligned so that no two threads share a pair of cache lines.
 #[repr(align(128))]
@@ -55,7 +53,7 @@ pub(crate) struct Record {
     /// How many of those were nested in another; the owner's alone.
     order: AtomicU64,
     holds: Slots,
-    state: AtomicU32,
+    ownership: Ownership,
     /// The index of a vacant shell plus one, or 0; the owner's alone.
     spare: AtomicU32,
     thread: AtomicU64,
@@ -118,7 +116,7 @@ impl Record {
             word.store(u64::from_ne_bytes(chunk.try_into().unwrap_or_default()), Ordering::Relaxed);
         }
         if !thread::at_end(record) {
-            record.state.store(ENDED, Ordering::Release);
+            record.ownership.end();
             return Err(Error::NoMemory);
         }
         current::set(Some(record));
@@ -143,16 +141,11 @@ impl Record {
 
     /// Makes an ended record the calling thread's; `false`: another thread took it first, perhaps to end inside something.
     fn take_over(&self) -> bool {
-        // Acquire: the clearing of its slots comes before.
-        if self.state.compare_exchange(ENDED, OWNED, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return false;
+        let taken = self.ownership.take_over(|| self.has_nothing_in_flight());
+        if taken {
+            self.latest.store(ptr::null_mut(), Ordering::Relaxed);
         }
-        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
-        let is_empty = self.has_nothing_in_flight();
-        if !is_empty {
-            self.state.store(ENDED, Ordering::Release);
-        }
-        is_empty
+        taken
     }
 
     fn new() -> Result<&'static Record, Error> {
@@ -161,7 +154,7 @@ impl Record {
             latest: AtomicPtr::new(ptr::null_mut()),
             order: AtomicU64::new(0),
             holds: Slots::new(),
-            state: AtomicU32::new(OWNED),
+            ownership: Ownership::new(),
             spare: AtomicU32::new(0),
             thread: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; 2],
@@ -177,7 +170,7 @@ impl Record {
 
     /// Whether its thread has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ENDED
+        self.ownership.has_ended()
     }
 
     /// The operating system's number of its thread.
@@ -268,7 +261,11 @@ impl Record {
             let begun = record.operations().filter(|slot| slot.notes(token) && slot.since() != 0);
             begun.max_by_key(|slot| slot.since())
         };
-        let late = || LATE.get().and_then(|record| record.take_latest(token).or_else(|| nested(record)));
+        // Not if another thread has it by now: then nothing of this one's is left in it.
+        let late = || {
+            let record = LATE.get().filter(|record| record.has_ended())?;
+            record.take_latest(token).or_else(|| nested(record))
+        };
         current::get().and_then(nested).or_else(late)
     }
 
@@ -315,8 +312,7 @@ impl Record {
         current::set(None);
         LATE.set(self.has_operations().then_some(self));
         self.hooks.store(ptr::null_mut(), Ordering::Relaxed);
-        // Release: whoever takes the record over comes after all that its thread did with it.
-        self.state.store(ENDED, Ordering::Release);
+        self.ownership.end();
     }
 
     /// In a forked child: what was in flight is the parent's, and all threads but the calling one, whose record is `own`,
@@ -330,7 +326,7 @@ impl Record {
         if own.is_some_and(|own| ptr::eq(own, self)) {
             self.thread.store(thread::id(), Ordering::Relaxed);
         } else {
-            self.state.store(ENDED, Ordering::Relaxed);
+            self.ownership.end();
         }
     }
 
