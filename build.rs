@@ -21,6 +21,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=QUIESCENT_UPDATE_HEADER");
     println!("cargo::rustc-env=QUIESCENT_ABI={ABI}");
     name_shared_library();
+    say_what_is_missing();
 
     let header = generate(&root);
     fs::write(out.join("quiescent.h"), &header).expect("OUT_DIR is writable");
@@ -35,6 +36,19 @@ fn name_shared_library() {
     if matches!(env::var("CARGO_CFG_TARGET_OS").as_deref(), Ok("linux" | "android")) {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libquiescent.so.{ABI}");
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+}
+
+/// What this target gets less of than others: see DESIGN.md, "What other platforms get".
+fn say_what_is_missing() {
+    let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
+    if target("POINTER_WIDTH") != "64" {
+        println!("cargo::warning=quiescent: handles need 64 bits; on this target only guards and run-down work");
+    }
+    if !matches!(target("OS").as_str(), "linux" | "android") {
+        println!("cargo::warning=quiescent: no asymmetric barrier on this target: every operation takes the counter lane");
+    } else if target("ENV") != "gnu" || target("ARCH") != "x86_64" {
+        println!("cargo::warning=quiescent: on this target an operation finds its thread's record through a call");
     }
 }
 

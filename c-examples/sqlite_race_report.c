@@ -125,7 +125,7 @@ static void report_blame(void)
         const struct blame *blame = &race.blames[i];
         printf("  %-28.28s %12s   such as thread \"%.15s\"", blame->operation, grouped(blame->times), blame->thread);
         if (blame->longest_ms >= 0) {
-            printf(", inside for %lld ms", blame->longest_ms);
+            printf(", inside for %lld ms or more", blame->longest_ms);
         }
         printf("\n");
     }
