@@ -46,7 +46,9 @@ fn say_what_is_missing() {
         println!("cargo::warning=quiescent: handles need 64 bits; on this target only guards and run-down work");
     }
     if !matches!(target("OS").as_str(), "linux" | "android") {
-        println!("cargo::warning=quiescent: no asymmetric barrier on this target: every operation takes the counter lane");
+        println!(
+            "cargo::warning=quiescent: no asymmetric barrier on this target: every operation takes the counter lane"
+        );
     } else if target("ENV") != "gnu" || target("ARCH") != "x86_64" {
         println!("cargo::warning=quiescent: on this target an operation finds its thread's record through a call");
     }

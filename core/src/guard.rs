@@ -68,7 +68,7 @@
 use crate::deadline::Deadline;
 use crate::park::{self, Half};
 use crate::shim::const_fn;
-use crate::word::{Refused, State, Word};
+use crate::word::{Change, Refused, State, Word};
 use std::time::Duration;
 
 /// How long a `*_free` waits for those inside when its caller does not say: 5 seconds.
@@ -316,7 +316,7 @@ impl HandleGuard {
     }
 
     /// Changes the word by a rule of the shell.
-    pub(crate) fn change<E>(&self, next: impl FnMut(State) -> Result<State, E>) -> Result<crate::word::Change, E> {
+    pub(crate) fn change<E>(&self, next: impl FnMut(State) -> Result<State, E>) -> Result<Change, E> {
         self.word.change(next)
     }
 
@@ -333,12 +333,19 @@ impl HandleGuard {
     /// Leaves. See [`Departure`].
     #[inline]
     pub(crate) fn depart(&self) -> Departure {
-        let Ok(change) = self.word.change(|state| state.departed(1).ok_or(())) else {
-            return Departure::NotInside;
-        };
-        if !change.after.is_quiescent() {
-            return Departure::Plain;
+        match self.word.change(|state| state.departed(1).ok_or(())) {
+            Ok(change) => self.departed(change),
+            Err(()) => Departure::NotInside,
         }
+    }
+
+    /// What the leave that made `change` found.
+    #[inline]
+    fn departed(&self, change: Change) -> Departure {
+        if change.after.is_quiescent() { self.last_departed(change) } else { Departure::Plain }
+    }
+
+    fn last_departed(&self, change: Change) -> Departure {
         if change.before.has_hazard_lane() {
             return Departure::LastCounted;
         }
@@ -402,8 +409,8 @@ impl HandleGuard {
 impl Drop for HandleOp<'_> {
     #[inline]
     fn drop(&mut self) {
-        let departure = self.guard.depart();
-        debug_assert!(departure != Departure::NotInside, "an operation leaves once");
+        // An operation is inside until this, and leaves once.
+        let _ = self.guard.departed(self.guard.word.depart());
     }
 }
 

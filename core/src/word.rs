@@ -19,7 +19,8 @@
 //! Every change is one compare-and-swap from a value that was looked at ([`Word::change`]), so that
 //! identity (the generation), permission (closed) and the count are judged and changed in one step, a
 //! refused caller never writes, and whoever takes the count from one to zero learns in that very step
-//! what else was true. That step is also a leaver's last touch of the memory: waking a sleeper
+//! what else was true. Who is known to be inside needs no judgement to leave: that is a subtraction ([`Word::depart`]), which
+//! answers the same. That step is also a leaver's last touch of the memory: waking a sleeper
 //! afterwards uses the address alone.
 //!
 //! The two halves are the two things one can sleep on with a 32-bit futex. Within one generation a
@@ -255,6 +256,14 @@ impl Word {
                 Err(now) => before = State(now),
             }
         }
+    }
+
+    /// One fewer in flight, for a caller that is known to be one of them. Orders as [`Word::change`] does.
+    #[inline]
+    pub fn depart(&self) -> Change {
+        let before = self.0.fetch_sub(1 << COUNT_SHIFT, Ordering::AcqRel);
+        debug_assert!(!State(before).is_idle(), "somebody left who was not inside");
+        Change { before: State(before), after: State(before.wrapping_sub(1 << COUNT_SHIFT)) }
     }
 
     /// Opens the word for everybody. For a word that only the caller can change: a shell it took from

@@ -353,11 +353,16 @@ fn record_reuse_vs_free_awake() {
             let (house, ownership) = (Arc::clone(&house), Arc::clone(&ownership));
             loom::thread::spawn(move || {
                 let taken = ownership.take_over(|| !house.slots[0].protects(token(1)));
+                if taken {
+                    // What a record keeps for its owner alone.
+                    house.objects[1].operate(0);
+                }
                 (taken, taken && operate(&house, 0))
             })
         };
         let first = with(&house, move |house| {
             go_out(house, 0);
+            house.objects[1].operate(0);
             ownership.end();
         });
         let freed = free_by(&house, Deadline::PASSED, house.resident());
