@@ -117,3 +117,51 @@ fn who_frees_sees_every_slot() {
     assert!(admitted >= MEETINGS && rounds - admitted >= MEETINGS, "they did not meet: nothing was tested");
     assert_eq!(dead, 0, "operations on a destroyed object");
 }
+
+/// Threads enter and leave the same busy handle without a pause, while it is freed and replaced again and again.
+/// `QUIESCENT_ENTRIES` sets another volume than ten million entries.
+#[test]
+fn many_entries_and_no_use_after_destruction() {
+    static CURRENT: AtomicU64 = AtomicU64::new(0);
+    let wanted = std::env::var("QUIESCENT_ENTRIES").map_or(10_000_000, |entries| entries.parse().expect("a number"));
+    /// Never given back, for those who would look at it too late.
+    fn flag() -> &'static AtomicBool {
+        Box::leak(Box::new(AtomicBool::new(false)))
+    }
+    let entries = AtomicU64::new(0);
+    let (mut lives, mut interrupted) = (0_u64, 0_u64);
+    std::thread::scope(|scope| {
+        let first = busy_canary(flag());
+        CURRENT.store(first.into_raw::<u8>().addr() as u64, Ordering::Release);
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while entries.load(Ordering::Relaxed) < wanted {
+                    let address = usize::try_from(CURRENT.load(Ordering::Acquire)).expect("64 bits");
+                    let token = Token::<Canary>::from_raw(std::ptr::without_provenance::<u8>(address));
+                    let mut mine = 0;
+                    while let Ok(canary) = token.enter(c"storm") {
+                        assert!(canary.alive.load(Ordering::Relaxed), "an operation on a destroyed object");
+                        mine += 1;
+                        if mine == 100_000 {
+                            break;
+                        }
+                    }
+                    entries.fetch_add(mine, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut token = first;
+        while entries.load(Ordering::Relaxed) < wanted {
+            std::thread::sleep(Duration::from_micros(200));
+            let next = busy_canary(flag());
+            interrupted += u64::from(token.any().info().expect("alive").in_flight > 0);
+            assert_eq!(token.free(FOREVER), Ok(Freed::Destroyed));
+            token = next;
+            CURRENT.store(token.into_raw::<u8>().addr() as u64, Ordering::Release);
+            lives += 1;
+        }
+        assert_eq!(token.free(FOREVER), Ok(Freed::Destroyed));
+    });
+    println!("{} entries, {lives} lives, {interrupted} of them ended with somebody inside", entries.into_inner());
+    assert!(lives > 10 && interrupted > 0, "the frees met nobody: nothing was tested");
+}

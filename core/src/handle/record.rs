@@ -364,10 +364,10 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_threads_one_after_the_other_use_a_few_records() {
+    fn ten_thousand_threads_one_after_the_other_use_a_few_records() {
         on_a_thread(|_| {});
         let before = all().count();
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             on_a_thread(|record| {
                 note_operation(record, TOKEN, c"").clear();
                 record.note_hold(TOKEN, ptr::null(), 1).expect("memory").clear();
@@ -375,7 +375,7 @@ mod tests {
         }
         // Other tests of this program have threads, too, and a thread's record ends a little after its join.
         let more = all().count() - before;
-        assert!(more < 50, "{more} records for a thousand threads");
+        assert!(more < 50, "{more} records for ten thousand threads");
     }
 
     #[test]
