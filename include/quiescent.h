@@ -349,7 +349,8 @@ bool qz_handle_is_closing(qz_handle *h);
 ///   say who), or it is being destroyed at this moment. The last one out destroys the object;
 ///   qz_handle_wait_freed waits for that, and a further free wakes what blocks again. At the deadline;
 ///   at once with `timeout_ms` 0, and if the caller is inside itself or holds that this thread took are
-///   all that is in flight.
+///   all that is in flight. (Also at once where a sandbox has taken the system call membarrier away
+///   since: nobody can tell who is inside then. qz_last_error() says so, and a further free tries again.)
 /// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold: release it), QZ_ERR_FORKED, QZ_ERR_INVALID_ARGUMENT
 ///   (`timeout_ms`): nothing was closed.
 ///
@@ -360,8 +361,8 @@ qz_status qz_handle_free(qz_handle *h, int64_t timeout_ms);
 /// Frees `h` if nobody is inside. Does not block, but for `on_destroy`.
 ///
 /// - QZ_OK, QZ_ALREADY_FREED: as qz_handle_free.
-/// - QZ_ERR_BUSY: somebody is inside. The handle stays open, and nobody is refused on account of this
-///   call.
+/// - QZ_ERR_BUSY: somebody is inside, or another thread's qz_handle_try_free looks at this moment. The
+///   handle stays open, and nobody is refused on account of this call.
 /// - QZ_FREE_PENDING: another call has closed it, and it is not destroyed yet.
 /// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED: nothing was closed.
 qz_status qz_handle_try_free(qz_handle *h);
