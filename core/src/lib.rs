@@ -1,6 +1,6 @@
 //! The core of Quiescent: opaque handles that are safe to free from any thread, at any moment.
 //!
-//! Three things for three authors, each built on the one below it:
+//! One thing for each author:
 //!
 //! | you have | you take |
 //! |---|---|

@@ -152,6 +152,7 @@ fn rundown_vs_rundown_and_re_init_awake() {
         device.rundown.wait_for_rundown();
         device.object.re_initialise();
         device.rundown.re_init().expect("the other opens nothing");
+        let _used = [0, 1].map(|thread| device.operate(thread).is_ok());
         // Not complete for the other: the owner was about to say that a stripe is.
         let complete = join(other);
         let found = device.all_stripes();
