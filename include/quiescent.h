@@ -42,10 +42,10 @@
  *              refused as well, unless it names a live handle.)
  *   Pointers   An out pointer is NULL (refused with QZ_ERR_NULL, unless it says it may be NULL) or
  *              writable. Pass the address of a real void * as out_object, not that of a typed pointer
- *              with a cast. Strings are NUL-terminated UTF-8. qz_guard and qz_rundown pointers point at
- *              one.
- *   Results    Outputs come last and are written on success only; a handle or hold is set to NULL when
- *              there is none. Every refusal leaves its words in qz_last_error(), for this thread.
+ *              with a cast. Strings are NUL-terminated UTF-8. qz_guard and qz_rundown pointers, and
+ *              those to a qz_cache_aware_rundown, point at one.
+ *   Results    Outputs come last and are written on success only; a handle or hold, or what else is new,
+ *              is set to NULL when there is none. Every refusal leaves its words in qz_last_error(), for this thread.
  *   Status     >= 0 is fine; < 0 is a refusal, and nothing changed unless the function says so.
  *   Times      int64_t milliseconds on the monotonic clock: >= 0, or QZ_INFINITE; where a function frees,
  *              and in qz_guard_wait_drained, also QZ_DEFAULT_TIMEOUT (5000). Any other negative number is
@@ -61,7 +61,7 @@
  *              takes. A C++ exception, longjmp, pthread_exit or cancellation that leaves a callback is
  *              undefined behaviour.
  *   Fork       In a forked child every handle, kind and hold of the parent answers QZ_ERR_FORKED at once,
- *              and their callbacks never run; new kinds and handles work. qz_guard and qz_rundown are
+ *              and their callbacks never run; new kinds and handles work. qz_guard and the run-downs are
  *              copied as they are.
  *   Exit       A process may end with handles open (their on_destroy does not run). The library cannot be
  *              unloaded.
@@ -146,6 +146,18 @@ typedef enum qz_state {
   /// Nobody is inside: the object is being destroyed.
   QZ_STATE_DESTROYING = 3,
 } qz_state;
+
+/// As a qz_rundown, for what many threads use at once: they acquire and release without disturbing each
+/// other.
+///
+/// An address, not a token, and an object of the library's heap: 128 bytes, and as many for each
+/// processor (at most 64). It is yours: make it with qz_cache_aware_rundown_new, and give it back with
+/// qz_cache_aware_rundown_delete, once. No other function may be called on it after that, and any but
+/// NULL and what qz_cache_aware_rundown_new made is undefined behaviour.
+///
+/// It knows no threads: do not wait while holding references, and after a fork the child's copy still
+/// counts the parent's.
+typedef struct qz_cache_aware_rundown qz_cache_aware_rundown;
 
 /// A handle of whatever kind: a token, never an address.
 typedef struct qz_handle qz_handle;
@@ -537,6 +549,63 @@ qz_status qz_rundown_wait(qz_rundown *r, int64_t timeout_ms);
 /// - QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed.
 /// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned).
 qz_status qz_rundown_re_init(qz_rundown *r);
+
+/* ---- Cache-aware run-down: what is shut and opened again, and used by many threads all the time. -----*/
+
+/// Makes a run-down that is open, with nothing acquired. Does not block. Pairs with
+/// qz_cache_aware_rundown_delete.
+///
+/// - QZ_OK: `*out` is the run-down.
+/// - QZ_ERR_NULL; QZ_ERR_NO_MEMORY: `*out` is NULL.
+qz_status qz_cache_aware_rundown_new(qz_cache_aware_rundown **out);
+
+/// Acquires `n` references at once, all or none. Never blocks.
+///
+/// While a run-down is about to begin, some threads are refused before others; once any
+/// qz_cache_aware_rundown_wait has returned, all are.
+///
+/// - QZ_OK: release them with qz_cache_aware_rundown_release, on any thread, with the number that is in
+///   `*out_stripe` now.
+/// - QZ_ERR_BUSY: a run-down is in progress. QZ_ERR_FREED: it is complete.
+/// - QZ_ERR_LIMIT: more than 16,777,214 would be out, of this thread and those that share its stripe.
+///   QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, or `r` misaligned).
+qz_status qz_cache_aware_rundown_try_acquire(qz_cache_aware_rundown *r,
+                                             uint32_t n,
+                                             uint32_t *out_stripe);
+
+/// Releases `n` references that were acquired with this `stripe`. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NOT_INSIDE: fewer are out there, so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`n` is 0, there is no such stripe, or `r` is misaligned).
+qz_status qz_cache_aware_rundown_release(qz_cache_aware_rundown *r, uint32_t n, uint32_t stripe);
+
+/// Begins the run-down, so that nothing can be acquired any more, and waits up to `timeout_ms` until all
+/// is released. Any number of threads may wait.
+///
+/// - QZ_OK: complete.
+/// - QZ_ERR_TIMEOUT: still in progress; one may wait again.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT: nothing was begun.
+qz_status qz_cache_aware_rundown_wait(qz_cache_aware_rundown *r, int64_t timeout_ms);
+
+/// Opens a completed run-down again. Prepare what it protects first: others may acquire before this
+/// returns. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (misaligned).
+qz_status qz_cache_aware_rundown_re_init(qz_cache_aware_rundown *r);
+
+/// Gives its memory back, if the run-down is complete. Never blocks.
+///
+/// The caller owns it, calls this once, and sees to it that no other call on it is running or follows,
+/// as with free(). (A qz_cache_aware_rundown_release that a qz_cache_aware_rundown_wait has waited for
+/// may still be returning.)
+///
+/// - QZ_OK: it does not exist any more; or `r` is NULL, and nothing was done.
+/// - QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed.
+/// - QZ_ERR_INVALID_ARGUMENT: misaligned.
+qz_status qz_cache_aware_rundown_delete(qz_cache_aware_rundown *r);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -56,6 +56,7 @@ WORD = "core/src/word.rs"
 GUARD = "core/src/guard.rs"
 PARK = "core/src/park.rs"
 RUNDOWN = "core/src/rundown.rs"
+CACHE_AWARE = "core/src/cache_aware_rundown.rs"
 SHELL = "core/src/handle/shell.rs"
 FREE = "core/src/handle/free.rs"
 LANE = "core/src/handle/lane.rs"
@@ -151,11 +152,29 @@ RULES = [
          "            } else if true {\n                Ok(State::open(state.generation()))",
          "model", "rundown::re_init_vs_last_release_awake"),
     Rule("rundown-generation", "a waiter sleeps through a run-down that is re-opened at once", RUNDOWN,
-         "Ok::<_, ()>(if completes { left.next_generation() } else { left })", "Ok::<_, ()>(left)",
+         "Ok::<_, NotOut>(if completes { left.next_generation() } else { left })", "Ok::<_, NotOut>(left)",
          "model", "rundown::"),
     Rule("rundown-all", "a run-down completes with references out", RUNDOWN,
          "let completes = left.is_quiescent() && !state.is_idle();", "let completes = left.is_closed();",
          "rundown", "a_run_down_waits_for_the_last_of_several_references"),
+    # Cache-aware run-down.
+    Rule("stripes-closed", "a run-down returns when another has yet to close some stripes", CACHE_AWARE,
+         "        let begun = self.whole.begin_with(self.stripes());\n",
+         "        let was_closed = self.whole.look().is_closed();\n        let begun = self.whole.begin_with(self.stripes());\n"
+         "        if was_closed && !begun.is_quiescent() {\n            return self.whole.outwaits(begun.generation(), deadline);\n        }\n",
+         "model", "cache_aware_rundown::rundown_vs_rundown_awake"),
+    Rule("stripe-closed-in-its-life", "a run-down that comes late closes stripes that were opened again", RUNDOWN,
+         "if state.generation() != generation || state.is_closed() && !state.is_idle() {",
+         "if state.is_closed() && (state.generation() != generation || !state.is_idle()) {",
+         "model", "cache_aware_rundown::rundown_vs_rundown_and_re_init_awake"),
+    Rule("stripe-opened-in-its-life", "an acquire that comes late opens a stripe that was run down again", RUNDOWN,
+         "if state.is_quiescent() && state.generation() == generation {", "if state.is_quiescent() {",
+         "model", "cache_aware_rundown::re_init_vs_rundown_awake"),
+    Rule("stripe-unopened", "a run-down waits for a stripe that nobody came to", RUNDOWN,
+         "|| state.is_closed() && !state.is_idle() {", "|| state.is_closed() {",
+         "model", "cache_aware_rundown::re_init_vs_rundown_awake"),
+    Rule("refusal-of-the-whole", "a stripe says complete while references are out on others", CACHE_AWARE,
+         "return Err(RundownError::of_closed(whole));", "return Err(RundownError::of_closed(stripe.look()));", "twin", "cache_aware"),
     # Shells.
     Rule("generation-check", "a stale token enters the shell's next life", SHELL,
          "        if state.generation() > generation && generation != 0 {\n            Err(Refusal::Stale)\n        } else if state.generation() != generation || state.is_over() {",

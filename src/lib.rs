@@ -11,6 +11,7 @@
     reason = "the C contract is in the header's conventions and each function's comment"
 )]
 
+pub mod cache_aware_rundown;
 pub mod free;
 pub mod guard;
 pub mod handle;

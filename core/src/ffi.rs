@@ -38,6 +38,7 @@
 //! every other one is written on success only.
 
 use crate::allocate::try_box;
+use crate::cache_aware_rundown::CacheAwareRundown;
 use crate::error::Error;
 use crate::guard::HandleGuard;
 use crate::handle::{AnyHandle, AnyKind, Handle, Hold, HoldToken, Token};
@@ -291,6 +292,18 @@ pub unsafe fn guard<'a>(guard: *mut impl Sized) -> Result<&'a HandleGuard, Error
 /// # Safety
 /// `rundown` is NULL or points at a run-down that outlives `'a`.
 pub unsafe fn rundown<'a>(rundown: *mut impl Sized) -> Result<&'a RundownRef, Error> {
+    // SAFETY: the caller's promise; a run-down is shared by nature.
+    unsafe { embedded(rundown) }
+}
+
+/// A cache-aware run-down on the heap, by its address.
+///
+/// # Errors
+/// As [`guard()`].
+///
+/// # Safety
+/// `rundown` is NULL or points at a [`CacheAwareRundown`] that outlives `'a`.
+pub unsafe fn cache_aware_rundown<'a>(rundown: *mut impl Sized) -> Result<&'a CacheAwareRundown, Error> {
     // SAFETY: the caller's promise; a run-down is shared by nature.
     unsafe { embedded(rundown) }
 }

@@ -1,11 +1,12 @@
 //! The core of Quiescent: opaque handles that are safe to free from any thread, at any moment.
 //!
-//! Three things for three authors, each built on the one below it:
+//! One thing for each author:
 //!
 //! | you have | you take |
 //! |---|---|
 //! | your own leaked struct, and want it guarded in place | [`HandleGuard`] (8 bytes, never re-opens) |
 //! | something that is shut and opened again | [`RundownRef`] (8 bytes) |
+//! | the same, used by many threads all the time | [`CacheAwareRundown`] (128 bytes for each processor) |
 //! | a type that foreign code holds by an opaque pointer | [`Handle`], [`Kind`] and [`Token`] |
 //!
 //! [`ffi`] has the plain generic functions that turn the last into exported C functions of three to six
@@ -17,6 +18,7 @@
 
 mod allocate;
 mod barrier;
+mod cache_aware_rundown;
 mod deadline;
 mod error;
 mod guard;
@@ -30,6 +32,7 @@ mod word;
 pub mod ffi;
 pub mod handle;
 
+pub use cache_aware_rundown::{CacheAwareRundown, CacheAwareRundownGuard};
 pub use deadline::Deadline;
 pub use error::Error;
 pub use guard::{BeginFree, EnterError, FFI_HANDLE_FREE_DEADLINE, HandleGuard, HandleOp, WaitDrained};

@@ -92,6 +92,17 @@ impl std::fmt::Display for RundownError {
 
 impl std::error::Error for RundownError {}
 
+impl RundownError {
+    /// Why a closed word admits nobody.
+    pub(crate) fn of_closed(state: State) -> RundownError {
+        if state.is_idle() { RundownError::Completed } else { RundownError::InProgress }
+    }
+}
+
+/// A release of more references than are out. Nothing was changed.
+#[derive(Debug)]
+pub(crate) struct NotOut;
+
 impl RundownRef {
     const_fn! {
         /// Open, with no reference out.
@@ -119,8 +130,7 @@ impl RundownRef {
         let acquired = self.word.change(|state| {
             state.admitted(references).map_err(|refused| match refused {
                 Refused::Limit => RundownError::Limit,
-                Refused::Closed if state.is_idle() => RundownError::Completed,
-                Refused::Closed => RundownError::InProgress,
+                Refused::Closed => RundownError::of_closed(state),
             })
         });
         acquired.map(|_| RundownGuard { rundown: self, references })
@@ -152,10 +162,11 @@ impl RundownRef {
             }
         });
         let Ok(begun) = begun;
-        if begun.after.is_quiescent() {
-            return true;
-        }
-        let generation = begun.after.generation();
+        begun.after.is_quiescent() || self.outwaits(begun.after.generation(), deadline)
+    }
+
+    /// Waits until the run-down of life `generation`, which has begun, is complete: `true`, or `false` at the deadline.
+    pub(crate) fn outwaits(&self, generation: u32, deadline: Deadline) -> bool {
         let over = |state: State| state.generation() != generation;
         park::until(&self.word, Half::High, deadline, over, State::with_waiters)
     }
@@ -189,20 +200,76 @@ impl RundownRef {
     /// released them before.
     #[must_use]
     pub unsafe fn release(&self, references: u32) -> bool {
-        self.put_back(references)
+        self.put_back(references).is_ok()
     }
 
-    fn put_back(&self, references: u32) -> bool {
+    /// Releases `references`: whether that completed a run-down; an error when fewer are out.
+    pub(crate) fn put_back(&self, references: u32) -> Result<bool, NotOut> {
         let released = self.word.change(|state| {
-            let left = state.departed(references).ok_or(())?;
+            let left = state.departed(references).ok_or(NotOut)?;
             let completes = left.is_quiescent() && !state.is_idle();
-            Ok::<_, ()>(if completes { left.next_generation() } else { left })
-        });
-        let Ok(released) = released else { return false };
-        if released.after.generation() != released.before.generation() && released.before.has_waiters() {
+            Ok::<_, NotOut>(if completes { left.next_generation() } else { left })
+        })?;
+        let completed = released.after.generation() != released.before.generation();
+        if completed && released.before.has_waiters() {
             park::wake_all(&self.word, Half::High);
         }
-        true
+        Ok(completed)
+    }
+}
+
+// Further steps, for a run-down that is made of several: see `cache_aware_rundown.rs`.
+impl RundownRef {
+    /// The word as it is now.
+    pub(crate) fn look(&self) -> State {
+        self.word.look()
+    }
+
+    /// Acquires `references` that somebody gives back by [`RundownRef::put_back`].
+    #[inline]
+    pub(crate) fn admit(&self, references: u32) -> Result<(), Refused> {
+        self.word.change(|state| state.admitted(references)).map(|_| ())
+    }
+
+    /// [`RundownRef::admit`] to life `generation`, which nobody has opened here yet. `None`: somebody has, or that life is
+    /// behind it.
+    pub(crate) fn admit_first(&self, generation: u32, references: u32) -> Option<Result<(), Refused>> {
+        let opened = self.word.change(|state| {
+            if state.is_quiescent() && state.generation() == generation {
+                State::open(generation).admitted(references).map_err(Some)
+            } else {
+                Err(None)
+            }
+        });
+        match opened {
+            Ok(_) => Some(Ok(())),
+            Err(refused) => refused.map(Err),
+        }
+    }
+
+    /// Begins a run-down that is not complete before `parts` references, which this acquires, are put back; or finds that
+    /// one had begun. The word of that run-down.
+    pub(crate) fn begin_with(&self, parts: u32) -> State {
+        let begun = self.word.change(|state| match state.admitted(parts) {
+            Ok(state) => Ok(state.closed()),
+            Err(_) => Err(state),
+        });
+        begun.map_or_else(|closed| closed, |change| change.after)
+    }
+
+    /// Begins the run-down of life `generation`, also if nobody has opened that life here; does nothing if it had begun.
+    /// Whether that completed it.
+    pub(crate) fn close_life(&self, generation: u32) -> bool {
+        let closed = self.word.change(|state| {
+            if state.generation() != generation || state.is_closed() && !state.is_idle() {
+                Err(())
+            } else if state.is_idle() {
+                Ok(state.closed().next_generation())
+            } else {
+                Ok(state.closed())
+            }
+        });
+        closed.is_ok_and(|change| change.after.is_idle())
     }
 }
 
@@ -218,7 +285,7 @@ impl Drop for RundownGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         let released = self.rundown.put_back(self.references);
-        debug_assert!(released, "references are released once");
+        debug_assert!(released.is_ok(), "references are released once");
     }
 }
 

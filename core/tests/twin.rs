@@ -10,6 +10,8 @@
 
 #![cfg(not(loom))]
 
+#[path = "twin/cache_aware_rundown.rs"]
+mod cache_aware_rundown;
 #[path = "twin/guard.rs"]
 mod guard;
 #[path = "twin/handle.rs"]

@@ -19,6 +19,8 @@ typedef struct subject {
     qz_hold *hold;
     qz_guard *guard;
     qz_rundown *rundown;
+    qz_cache_aware_rundown *wide;
+    uint32_t stripe;
     visitor inside;
 } subject;
 
@@ -136,6 +138,32 @@ static int rundown_reopened(subject *s) {
     if (got == QZ_OK) CHECK(qz_rundown_release(s->rundown, 1) == QZ_OK);
     return got == QZ_OK;
 }
+/* The same with stripes. Never deleted. */
+static void wide_open(subject *s) {
+    if (s->wide == NULL) EXPECT(qz_cache_aware_rundown_new(&s->wide), QZ_OK);
+    (void)qz_cache_aware_rundown_re_init(s->wide);
+}
+static void wide_occupy(subject *s) { EXPECT(qz_cache_aware_rundown_try_acquire(s->wide, 1, &s->stripe), QZ_OK); }
+static void wide_vacate(subject *s) { EXPECT(qz_cache_aware_rundown_release(s->wide, 1, s->stripe), QZ_OK); }
+static int wide_ended(subject *s) {
+    uint32_t stripe = 0;
+    CHECK(qz_cache_aware_rundown_release(s->wide, 1, 0) == QZ_ERR_NOT_INSIDE);
+    return qz_cache_aware_rundown_try_acquire(s->wide, 1, &stripe) == QZ_ERR_FREED;
+}
+static void wide_reference_open(subject *s) {
+    wide_open(s);
+    CHECK(qz_cache_aware_rundown_try_acquire(s->wide, 1, &s->stripe) == QZ_OK);
+    CHECK(qz_cache_aware_rundown_wait(s->wide, 0) == QZ_ERR_TIMEOUT);
+}
+static void wide_complete_open(subject *s) {
+    wide_open(s);
+    CHECK(qz_cache_aware_rundown_wait(s->wide, 0) == QZ_OK);
+}
+static int wide_reopened(subject *s) {
+    qz_status got = qz_cache_aware_rundown_try_acquire(s->wide, 1, &s->stripe);
+    if (got == QZ_OK) CHECK(qz_cache_aware_rundown_release(s->wide, 1, s->stripe) == QZ_OK);
+    return got == QZ_OK;
+}
 
 static const subject_type types[] = {
     {"handle", handle_open, nothing, handle_occupy, vacate, thing_ended},
@@ -150,6 +178,9 @@ static const subject_type types[] = {
     {"rundown", rundown_open, nothing, rundown_occupy, rundown_vacate, rundown_ended},
     {"reference", reference_open, nothing, nothing, nothing, rundown_ended},
     {"rundown_complete", rundown_complete_open, nothing, nothing, nothing, rundown_reopened},
+    {"cache_aware_rundown", wide_open, nothing, wide_occupy, wide_vacate, wide_ended},
+    {"cache_aware_reference", wide_reference_open, nothing, nothing, nothing, wide_ended},
+    {"cache_aware_rundown_complete", wide_complete_open, nothing, nothing, nothing, wide_reopened},
 };
 
 /* ---- functions ---- */
@@ -186,6 +217,10 @@ static qz_status end(subject *s) {
     if (IS(qz_rundown_release)) return qz_rundown_release(s->rundown, 1);
     if (IS(qz_rundown_wait)) return qz_rundown_wait(s->rundown, timeout_ms == QZ_DEFAULT_TIMEOUT ? 5000 : timeout_ms);
     if (IS(qz_rundown_re_init)) return qz_rundown_re_init(s->rundown);
+    if (IS(qz_cache_aware_rundown_release)) return qz_cache_aware_rundown_release(s->wide, 1, s->stripe);
+    if (IS(qz_cache_aware_rundown_wait))
+        return qz_cache_aware_rundown_wait(s->wide, timeout_ms == QZ_DEFAULT_TIMEOUT ? 5000 : timeout_ms);
+    if (IS(qz_cache_aware_rundown_re_init)) return qz_cache_aware_rundown_re_init(s->wide);
 #undef IS
     fprintf(stderr, "free_table.c does not know %s\n", function);
     _Exit(UNKNOWN);

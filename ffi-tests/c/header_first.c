@@ -31,6 +31,7 @@ int main(void) {
     if (qz_handle_leave(handle) != QZ_OK || qz_handle_free(handle, QZ_DEFAULT_TIMEOUT) != QZ_OK) return 3;
     if (qz_handle_free(QZ_HANDLE(kind), QZ_INFINITE) != QZ_OK) return 4;
     if (qz_guard_begin_free(&guard, 0) != QZ_OK || qz_rundown_wait(&rundown, 0) != QZ_OK) return 5;
+    if (qz_cache_aware_rundown_delete((qz_cache_aware_rundown *)0) != QZ_OK) return 7;
     if (qz_abi_version() != QZ_ABI_VERSION) return 6;
     return second_unit(handle);
 }

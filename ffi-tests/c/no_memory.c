@@ -131,6 +131,39 @@ static void embedded_guards_allocate_nothing(void) {
     succeed_again();
 }
 
+static void only_the_new_of_a_cache_aware_rundown_allocates(void) {
+    qz_cache_aware_rundown *r = NULL;
+    uint32_t stripe = 77;
+    long allowed = 0;
+    for (;; allowed++) { /* each of its allocations may fail */
+        r = (qz_cache_aware_rundown *)&stripe;
+        fail_after(allowed);
+        qz_status got = qz_cache_aware_rundown_new(&r);
+        succeed_again();
+        if (got == QZ_OK) break;
+        CHECK(r == NULL && allowed < 100);
+        CHECK(got == QZ_ERR_NO_MEMORY);
+    }
+    CHECK_SAY(allowed > 0, "making it asked for memory %ld times", allowed);
+    EXPECT(qz_cache_aware_rundown_wait(r, 0), QZ_OK);
+    EXPECT(qz_cache_aware_rundown_delete(r), QZ_OK);
+    fail_after(0);
+    EXPECT(qz_cache_aware_rundown_new(&r), QZ_ERR_NO_MEMORY);
+    succeed_again();
+    EXPECT(qz_cache_aware_rundown_new(&r), QZ_OK);
+    long before = allocations;
+    fail_after(0);
+    CHECK(qz_cache_aware_rundown_try_acquire(r, 2, &stripe) == QZ_OK);
+    CHECK(qz_cache_aware_rundown_wait(r, 20) == QZ_ERR_TIMEOUT);
+    CHECK(qz_cache_aware_rundown_release(r, 2, stripe) == QZ_OK);
+    CHECK(qz_cache_aware_rundown_wait(r, 0) == QZ_OK);
+    CHECK(qz_cache_aware_rundown_re_init(r) == QZ_OK);
+    CHECK(qz_cache_aware_rundown_wait(r, 0) == QZ_OK);
+    CHECK(qz_cache_aware_rundown_delete(r) == QZ_OK);
+    CHECK_SAY(allocations == before, "asked for memory %ld times", allocations - before);
+    succeed_again();
+}
+
 /* ---- NO_MEMORY, and nothing lost ---- */
 
 static void new_handles_until_there_is_no_memory(void) {
@@ -368,6 +401,7 @@ int main(void) {
     RUN(enter_and_leave_allocate_nothing);
     RUN(free_allocates_nothing);
     RUN(embedded_guards_allocate_nothing);
+    RUN(only_the_new_of_a_cache_aware_rundown_allocates);
     RUN(new_handles_until_there_is_no_memory);
     RUN(new_kinds_until_there_is_no_memory);
     RUN(new_holds_until_there_is_no_memory);

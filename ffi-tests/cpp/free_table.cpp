@@ -56,6 +56,12 @@ std::map<std::string, End> functions() {
         {"qz_rundown_release", [](Subject &s, std::int64_t) { return qz_rundown_release(s.rundown, 1); }},
         {"qz_rundown_wait", [wait](Subject &s, std::int64_t ms) { return qz_rundown_wait(s.rundown, wait(ms)); }},
         {"qz_rundown_re_init", [](Subject &s, std::int64_t) { return qz_rundown_re_init(s.rundown); }},
+        {"qz_cache_aware_rundown_release",
+         [](Subject &s, std::int64_t) { return qz_cache_aware_rundown_release(s.wide, 1, s.stripe); }},
+        {"qz_cache_aware_rundown_wait",
+         [wait](Subject &s, std::int64_t ms) { return qz_cache_aware_rundown_wait(s.wide, wait(ms)); }},
+        {"qz_cache_aware_rundown_re_init",
+         [](Subject &s, std::int64_t) { return qz_cache_aware_rundown_re_init(s.wide); }},
     };
 }
 

@@ -2,6 +2,7 @@
 #ifndef FREE_TABLE_SUBJECTS_HPP
 #define FREE_TABLE_SUBJECTS_HPP
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -49,6 +50,8 @@ struct Subject {
     qz_hold *hold = nullptr;
     qz_guard *guard = nullptr;
     qz_rundown *rundown = nullptr;
+    qz_cache_aware_rundown *wide = nullptr;
+    std::uint32_t stripe = 0;
     std::atomic<int> reported{0}; // OKs of a guard: its owner destroys, here by counting
     std::promise<void> may_leave;
     std::thread visitor;
@@ -130,6 +133,49 @@ inline void rundown_open(Subject &s) {
 inline int rundown_ended(Subject &s) {
     expect("a stray release", qz_rundown_release(s.rundown, 1), QZ_ERR_NOT_INSIDE);
     return qz_rundown_try_acquire(s.rundown, 1) == QZ_ERR_FREED;
+}
+
+// The same with stripes. Never deleted.
+inline void wide_open(Subject &s) {
+    if (s.wide == nullptr) expect("new", qz_cache_aware_rundown_new(&s.wide), QZ_OK);
+    (void)qz_cache_aware_rundown_re_init(s.wide);
+}
+
+inline void wide_acquire(Subject &s) {
+    expect("try_acquire", qz_cache_aware_rundown_try_acquire(s.wide, 1, &s.stripe), QZ_OK);
+}
+
+inline void wide_release(Subject &s) {
+    expect("release", qz_cache_aware_rundown_release(s.wide, 1, s.stripe), QZ_OK);
+}
+
+inline int wide_ended(Subject &s) {
+    std::uint32_t stripe = 0;
+    expect("a stray release", qz_cache_aware_rundown_release(s.wide, 1, 0), QZ_ERR_NOT_INSIDE);
+    return qz_cache_aware_rundown_try_acquire(s.wide, 1, &stripe) == QZ_ERR_FREED;
+}
+
+inline void cache_aware_types(std::map<std::string, Type> &types) {
+    types["cache_aware_rundown"] = {wide_open, [](Subject &) {}, wide_acquire, wide_release, wide_ended};
+    Type reference;
+    reference.open = [](Subject &s) {
+        wide_open(s);
+        wide_acquire(s);
+        expect("wait(0)", qz_cache_aware_rundown_wait(s.wide, 0), QZ_ERR_TIMEOUT);
+    };
+    reference.ended = wide_ended;
+    types["cache_aware_reference"] = reference;
+    Type complete;
+    complete.open = [](Subject &s) {
+        wide_open(s);
+        expect("wait(0)", qz_cache_aware_rundown_wait(s.wide, 0), QZ_OK);
+    };
+    complete.ended = [](Subject &s) {
+        bool open = qz_cache_aware_rundown_try_acquire(s.wide, 1, &s.stripe) == QZ_OK;
+        if (open) wide_release(s);
+        return int(open);
+    };
+    types["cache_aware_rundown_complete"] = complete;
 }
 
 inline std::map<std::string, Type> subject_types() {
@@ -216,6 +262,7 @@ inline std::map<std::string, Type> subject_types() {
         return int(open);
     };
     types["rundown_complete"] = rundown_complete;
+    cache_aware_types(types);
     return types;
 }
 

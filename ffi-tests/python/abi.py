@@ -36,6 +36,8 @@ globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
 handle = kind = hold = c_void_p
+# An address, and opaque.
+cache_aware_rundown = c_void_p
 status = c_int32
 
 HOOK = CFUNCTYPE(None, c_void_p, c_void_p)
@@ -111,6 +113,12 @@ FUNCTIONS = {
     "qz_rundown_release": (status, POINTER(qz_rundown), c_uint32),
     "qz_rundown_wait": (status, POINTER(qz_rundown), c_int64),
     "qz_rundown_re_init": (status, POINTER(qz_rundown)),
+    "qz_cache_aware_rundown_new": (status, POINTER(cache_aware_rundown)),
+    "qz_cache_aware_rundown_try_acquire": (status, cache_aware_rundown, c_uint32, POINTER(c_uint32)),
+    "qz_cache_aware_rundown_release": (status, cache_aware_rundown, c_uint32, c_uint32),
+    "qz_cache_aware_rundown_wait": (status, cache_aware_rundown, c_int64),
+    "qz_cache_aware_rundown_re_init": (status, cache_aware_rundown),
+    "qz_cache_aware_rundown_delete": (status, cache_aware_rundown),
 }
 
 

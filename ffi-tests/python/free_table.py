@@ -169,6 +169,50 @@ class RundownComplete(Rundown):
         return int(is_open)
 
 
+class CacheAwareRundown(Subject):
+    """Opened again where there is one, like a run-down; never deleted."""
+
+    rundown = None
+
+    def open(self):
+        if self.rundown is None:
+            self.rundown, self.stripe = ctypes.c_void_p(), ctypes.c_uint32()
+            expect("new", qz.qz_cache_aware_rundown_new(ctypes.byref(self.rundown)), abi.QZ_OK)
+        qz.qz_cache_aware_rundown_re_init(self.rundown)
+
+    def acquire(self):
+        return qz.qz_cache_aware_rundown_try_acquire(self.rundown, 1, ctypes.byref(self.stripe))
+
+    def occupy(self):
+        expect("try_acquire", self.acquire(), abi.QZ_OK)
+
+    def vacate(self):
+        expect("release", qz.qz_cache_aware_rundown_release(self.rundown, 1, self.stripe), abi.QZ_OK)
+
+    def ended(self):
+        expect("a stray release", qz.qz_cache_aware_rundown_release(self.rundown, 1, 0), abi.QZ_ERR_NOT_INSIDE)
+        return int(self.acquire() == abi.QZ_ERR_FREED)
+
+
+class CacheAwareReference(CacheAwareRundown):
+    def open(self):
+        super().open()
+        self.occupy()
+        expect("wait(0)", qz.qz_cache_aware_rundown_wait(self.rundown, 0), abi.QZ_ERR_TIMEOUT)
+
+
+class CacheAwareRundownComplete(CacheAwareRundown):
+    def open(self):
+        super().open()
+        expect("wait(0)", qz.qz_cache_aware_rundown_wait(self.rundown, 0), abi.QZ_OK)
+
+    def ended(self):
+        is_open = self.acquire() == abi.QZ_OK
+        if is_open:
+            self.vacate()
+        return int(is_open)
+
+
 SUBJECTS = {
     "handle": Subject,
     "kind": Kind,
@@ -182,6 +226,9 @@ SUBJECTS = {
     "rundown": Rundown,
     "reference": Reference,
     "rundown_complete": RundownComplete,
+    "cache_aware_rundown": CacheAwareRundown,
+    "cache_aware_reference": CacheAwareReference,
+    "cache_aware_rundown_complete": CacheAwareRundownComplete,
 }
 
 
@@ -216,6 +263,9 @@ FUNCTIONS = {
     "qz_rundown_release": lambda s, _ms: qz.qz_rundown_release(s.rundown, 1),
     "qz_rundown_wait": lambda s, ms: qz.qz_rundown_wait(s.rundown, waiting(ms)),
     "qz_rundown_re_init": lambda s, _ms: qz.qz_rundown_re_init(s.rundown),
+    "qz_cache_aware_rundown_release": lambda s, _ms: qz.qz_cache_aware_rundown_release(s.rundown, 1, s.stripe),
+    "qz_cache_aware_rundown_wait": lambda s, ms: qz.qz_cache_aware_rundown_wait(s.rundown, waiting(ms)),
+    "qz_cache_aware_rundown_re_init": lambda s, _ms: qz.qz_cache_aware_rundown_re_init(s.rundown),
 }
 
 

@@ -13,6 +13,7 @@
 
 #![cfg(loom)]
 
+mod cache_aware_rundown;
 mod directory;
 mod free;
 mod freed_hooks;
