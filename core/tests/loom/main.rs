@@ -15,6 +15,7 @@
 
 mod cache_aware_rundown;
 mod directory;
+mod every_execution;
 mod free;
 mod freed_hooks;
 mod guard;
