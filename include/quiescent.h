@@ -211,6 +211,43 @@ typedef struct qz_occupant {
   uint32_t has_ended;
 } qz_occupant;
 
+/// What there is in this process, and how often things have happened. Kinds and holds are no handles here.
+///
+/// Counts never fall. A forked child goes on from its parent's counts, and has none of its parent's handles
+/// and kinds. (A signal handler that interrupts the library may miss its own counts.)
+typedef struct qz_stats {
+  /// Handles that are not destroyed.
+  uint64_t live;
+  /// Handles among them that a free gave up on: the last one out destroys the object.
+  uint64_t pending;
+  /// Kinds that are not destroyed.
+  uint64_t kinds;
+  /// Shells that are never used again, after 268,435,455 lives: each takes one from the limit of 2^24.
+  uint64_t retired;
+  /// Handles that were opened, so far.
+  uint64_t opened;
+  /// Handles whose object was destroyed.
+  uint64_t freed;
+  /// Frees of handles that found somebody inside: they waited, or gave up at once.
+  uint64_t drains;
+  /// Barriers across all processors (on Linux: membarrier), which frees of handles in frequent use run.
+  uint64_t barriers;
+  /// Calls that were answered QZ_ERR_NULL.
+  uint64_t refused_null;
+  /// Calls that were answered QZ_ERR_BAD_HANDLE.
+  uint64_t refused_bad_handle;
+  /// Calls that were answered QZ_ERR_WRONG_KIND.
+  uint64_t refused_wrong_kind;
+  /// Calls that were answered QZ_ERR_FREED.
+  uint64_t refused_freed;
+  /// Calls that were answered QZ_ERR_FORKED.
+  uint64_t refused_forked;
+  /// Calls that were answered QZ_ERR_BUSY.
+  uint64_t refused_busy;
+  /// Calls that were answered any other status below 0.
+  uint64_t refused_other;
+} qz_stats;
+
 /// Guards a struct of yours in place: eight bytes, embedded in it. Zero-initialised, it is open.
 ///
 /// The memory that holds it must never be given back, not even after a drained free: a late caller may
@@ -468,6 +505,15 @@ qz_status qz_handle_occupants(qz_handle *h,
                               size_t size,
                               size_t cap,
                               size_t *out_len);
+
+/* ---- Statistics: what there is, and what has happened. -----------------------------------------------*/
+
+/// Writes this process's statistics; each number as of some moment during the call. `size` is
+/// sizeof(qz_stats). Looks at every handle and thread there is. Never blocks.
+///
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no multiple of 8).
+qz_status qz_stats_get(qz_stats *out_stats, size_t size);
 
 /* ---- The guard, embedded in the caller's own leaked memory. ------------------------------------------*/
 

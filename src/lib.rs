@@ -18,5 +18,7 @@ pub mod hold;
 pub mod kind;
 pub mod report;
 pub mod rundown;
+mod sized;
+pub mod stats;
 pub mod status;
 pub mod version;

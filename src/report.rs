@@ -1,6 +1,7 @@
 //! What a handle is, and who is inside.
 
 use crate::handle::qz_handle;
+use crate::sized::{check_output, write_sized};
 use crate::status::qz_status;
 use quiescent_core::Error;
 use quiescent_core::ffi;
@@ -161,25 +162,4 @@ fn character(byte: u8) -> c_char {
 
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A caller's struct may be of a later version, larger than ours, but not smaller than the first.
-fn check_output<S>(out: *mut S, size: usize) -> Result<(), Error> {
-    if out.is_null() {
-        Err(Error::Null)
-    } else if size < size_of::<S>() || size % align_of::<S>() != 0 {
-        Err(Error::InvalidArgument)
-    } else {
-        Ok(())
-    }
-}
-
-/// # Safety
-/// `out` is writable for `size` bytes, at least those of `S`.
-unsafe fn write_sized<S>(out: *mut S, size: usize, value: S) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        out.cast::<u8>().write_bytes(0, size);
-        out.write(value);
-    }
 }

@@ -77,7 +77,30 @@ class qz_occupant(Structure):
     ]
 
 
-STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant)
+class qz_stats(Structure):
+    _fields_ = [
+        (name, c_uint64)
+        for name in (
+            "live",
+            "pending",
+            "kinds",
+            "retired",
+            "opened",
+            "freed",
+            "drains",
+            "barriers",
+            "refused_null",
+            "refused_bad_handle",
+            "refused_wrong_kind",
+            "refused_freed",
+            "refused_forked",
+            "refused_busy",
+            "refused_other",
+        )
+    ]
+
+
+STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats)
 
 # name: (result, *arguments)
 FUNCTIONS = {
@@ -102,6 +125,7 @@ FUNCTIONS = {
     "qz_handle_set_label": (status, handle, c_char_p),
     "qz_handle_get_info": (status, handle, POINTER(qz_handle_info), c_size_t),
     "qz_handle_occupants": (status, handle, POINTER(qz_occupant), c_size_t, c_size_t, POINTER(c_size_t)),
+    "qz_stats_get": (status, POINTER(qz_stats), c_size_t),
     "qz_quiesce_all": (status, c_int64, POINTER(c_size_t)),
     "qz_guard_try_enter": (status, POINTER(qz_guard)),
     "qz_guard_leave": (status, POINTER(qz_guard)),

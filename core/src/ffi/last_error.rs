@@ -6,6 +6,7 @@
 
 use crate::error::Error;
 use crate::ffi::Status;
+use crate::handle::counters::{Counter, count};
 use crate::handle::{AnyHandle, AnyKind, Occupant};
 use crate::text::fitting;
 use std::cell::{Cell, RefCell};
@@ -45,11 +46,24 @@ impl Write for Text {
     }
 }
 
-/// Notes a refusal.
+/// Notes a refusal, and counts it.
 pub(super) fn refuse(error: Error) -> Status {
+    count(counter_of(error));
     REFUSED.set(Some(error));
     OS_ERROR.set(0);
     error.into()
+}
+
+fn counter_of(error: Error) -> Counter {
+    match error {
+        Error::Null => Counter::RefusedNull,
+        Error::BadHandle => Counter::RefusedBadHandle,
+        Error::WrongKind => Counter::RefusedWrongKind,
+        Error::Freed => Counter::RefusedFreed,
+        Error::Forked => Counter::RefusedForked,
+        Error::Busy => Counter::RefusedBusy,
+        _ => Counter::RefusedOther,
+    }
 }
 
 /// Writes the words at once.

@@ -1,6 +1,7 @@
 //! A handle of whatever kind, as an untrusted 64-bit value. Every typed and every C function goes
 //! through here.
 
+use crate::handle::counters::{Counter, count};
 use crate::handle::free;
 use crate::handle::freed_hooks::{self, FreedHook};
 use crate::handle::kind::{self, AnyKind};
@@ -157,6 +158,12 @@ impl Life for Resolved {
         self.own().holds > 0 || self.is_kind()
     }
 
+    fn on_wait(&self) {
+        if !self.is_kind() {
+            count(Counter::Drains);
+        }
+    }
+
     fn on_destroy(&self) {
         Record::run_hook(self.token, || kind::destroy_object(self.shell));
     }
@@ -215,6 +222,7 @@ impl AnyHandle {
         kind.retain()?;
         let (index, shell) = DIRECTORY.take().inspect_err(|_| kind::release(kind.bits()))?;
         let tenant = Tenant { kind: kind.bits(), object, target: 0, key };
+        count(Counter::Opened);
         let generation = shell.open(tenant, deadline::now());
         Ok(AnyHandle(Parts { key, index, generation }.join()))
     }

@@ -195,6 +195,7 @@ pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: Deadline) {
     }
     for closing in unfinished(closings) {
         closing.shell.note_wait();
+        closing.life.on_wait();
     }
     let mut pause = FIRST_PAUSE;
     loop {

@@ -58,6 +58,15 @@ pub struct Occupant {
     pub has_ended: bool,
 }
 
+impl Resolved {
+    /// How far its life has come.
+    pub(crate) fn life(&self) -> Life {
+        let state = self.shell.look();
+        // An open one's slots need no look.
+        if state.is_closed() { life_of(state, free::in_flight(state, self)) } else { Life::Open }
+    }
+}
+
 fn life_of(state: State, in_flight: u32) -> Life {
     if !state.is_closed() {
         Life::Open

@@ -6,6 +6,7 @@
 
 use crate::allocate::try_box;
 use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::counters::{Counter, count};
 use crate::handle::free::{self, Begun, Freed};
 use crate::handle::label::Label;
 use crate::handle::lane;
@@ -261,6 +262,8 @@ pub(crate) fn destroy_object(shell: &Shell) {
         // `AnyKind::new`.
         unsafe { hook(shell.object(), hooks.ctx) };
     }
+    // Before the life is over: whoever has waited for its end finds it counted.
+    count(Counter::Freed);
 }
 
 /// A handle of `kind` is over, after its last callback.

@@ -7,6 +7,8 @@ use crate::handle::shell::{Shell, Vacated};
 pub trait Life {
     /// Which life of the shell it is.
     fn generation(&self) -> u32;
+    /// The closer found somebody inside: it is about to wait, or to give up at once. Called once for each closer.
+    fn on_wait(&self) {}
     /// Wakes what blocks. Called by the closer, which is counted meanwhile. Answers whether it wants to
     /// be called again.
     fn on_close(&self) -> bool;

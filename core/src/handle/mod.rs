@@ -40,6 +40,8 @@ mod token;
 #[cfg(not(loom))]
 mod any;
 #[cfg(not(loom))]
+pub(crate) mod counters;
+#[cfg(not(loom))]
 mod current;
 #[cfg(not(loom))]
 mod hold;
@@ -57,6 +59,8 @@ mod record;
 mod records;
 #[cfg(not(loom))]
 mod slots;
+#[cfg(not(loom))]
+mod stats;
 #[cfg(not(loom))]
 mod thread;
 #[cfg(not(loom))]
@@ -90,6 +94,8 @@ pub use kind::{AnyKind, Hook, Hooks, hook_panics};
 pub use label::LABEL_MAX;
 #[cfg(not(loom))]
 pub use many::{free_many, quiesce_all};
+#[cfg(not(loom))]
+pub use stats::{Refusals, Stats, stats};
 #[cfg(not(loom))]
 pub use typed::{Entry, Handle, Hold, Kind, Token};
 
