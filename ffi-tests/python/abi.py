@@ -125,6 +125,7 @@ FUNCTIONS = {
     "qz_handle_set_label": (status, handle, c_char_p),
     "qz_handle_get_info": (status, handle, POINTER(qz_handle_info), c_size_t),
     "qz_handle_occupants": (status, handle, POINTER(qz_occupant), c_size_t, c_size_t, POINTER(c_size_t)),
+    "qz_report": (status, c_char_p, c_size_t, POINTER(c_size_t)),
     "qz_stats_get": (status, POINTER(qz_stats), c_size_t),
     "qz_quiesce_all": (status, c_int64, POINTER(c_size_t)),
     "qz_guard_try_enter": (status, POINTER(qz_guard)),

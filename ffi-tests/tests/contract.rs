@@ -27,7 +27,7 @@ macro_rules! contracts {
 contracts! {
     status kind hold guard rundown fork no_memory
     handle handle_tokens handle_free handle_hooks handle_occupants handle_threads handle_deadlines handle_many
-    handle_signals stats
+    handle_signals stats report
 }
 
 /// Where a program notes each status that a call answered.

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::deadline;
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::life::Life as _;
+use crate::handle::occupant::Occupant;
 use crate::handle::shell::Shell;
 use crate::handle::{free, kind, records};
 use crate::word::State;
@@ -38,24 +39,6 @@ pub struct Info {
     pub kind: [u8; 32],
     /// The handle's label, padded with NULs.
     pub label: [u8; 32],
-}
-
-/// One operation or hold in flight.
-#[derive(Clone, Copy, Debug)]
-pub struct Occupant {
-    /// The thread that began it: the operating system's number.
-    pub thread: u64,
-    /// That thread's name at its first call, padded with NULs.
-    pub thread_name: [u8; 16],
-    /// The operation's name, cut to 39 bytes and padded with NULs.
-    pub operation: [u8; 40],
-    /// How long it has been in flight: of a hold exactly; of an operation at least, from when a free began to wait for it
-    /// (operations take no clock).
-    pub since: Option<Duration>,
-    /// A hold, which any thread may release.
-    pub is_hold: bool,
-    /// The thread has ended.
-    pub has_ended: bool,
 }
 
 impl Resolved {
