@@ -247,6 +247,11 @@ RULES = [
     Rule("first-record", "the barrier is skipped although another thread has come", LANE,
          "    // Between the close and the look whether there are other threads.\n    barrier::full();", "",
          "model", "lane::first_record_vs_close_awake"),
+    Rule("refused-barrier", "a free destroys although the system refused the barrier", FREE,
+         "        if !settled {", "        if false {", "contract", "lane"),
+    Rule("refused-barrier-try", "the same of a try_free", FREE,
+         "let nobody = lane::settle(life) && lane::in_slots(life) == 0;",
+         "let nobody = { let _ = lane::settle(life); lane::in_slots(life) == 0 };", "contract", "lane"),
     # Callbacks, holds, kinds, records.
     Rule("register-changes", "an on_freed callback is neither run by the end nor by who registered it", SHELL,
          "            .change(|state| if state.generation() == generation { Ok(state.with_notify()) } else { Err(()) })\n            .is_ok()",

@@ -78,6 +78,7 @@ static record *open_one(void) {
     CHECK_SAY(got == QZ_OK, "handle_new answered %s", qz_status_name((int32_t)got));
     r->next = atomic_load(&all_records);
     while (!atomic_compare_exchange_weak(&all_records, &r->next, r)) {}
+    keep_busy(r->handle, kind);
     add(&opened, 1);
     return r;
 }

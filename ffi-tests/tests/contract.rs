@@ -1,5 +1,6 @@
 //! The C contract: one program for each type (and more where a type has much to say), and the proof that they provoke
-//! every status that the header promises.
+//! every status that the header promises. What handles promise does not depend on how often they were entered: those programs
+//! run a second time with handles that are busy, so that operations take the hazard lane.
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod parsed_header;
@@ -25,9 +26,43 @@ macro_rules! contracts {
 }
 
 contracts! {
-    status kind hold guard rundown fork no_memory
+    status kind hold guard rundown fork no_memory lane
     handle handle_tokens handle_free handle_hooks handle_occupants handle_threads handle_deadlines handle_many
     handle_signals stats report
+}
+
+/// Programs whose handles may as well be busy (`keep_busy` in `thing.h`).
+const BUSY: &[&str] = &[
+    "kind",
+    "hold",
+    "fork",
+    "handle",
+    "handle_tokens",
+    "handle_free",
+    "handle_hooks",
+    "handle_occupants",
+    "handle_threads",
+    "handle_deadlines",
+    "handle_many",
+    "handle_signals",
+];
+
+#[test]
+fn busy_handles() {
+    std::thread::scope(|scope| {
+        for stem in BUSY {
+            scope.spawn(move || {
+                let outcome = run(Command::new(program(stem)).env("QZ_BUSY", "1"), Duration::from_secs(180));
+                println!("{stem}, with busy handles:\n{}", outcome.stdout);
+                outcome.expect_success();
+            });
+        }
+    });
+}
+
+/// Compiles a program of `ffi-tests/c`.
+fn program(stem: &str) -> PathBuf {
+    Program::c(stem).source(format!("ffi-tests/c/{stem}.c")).build()
 }
 
 /// Where a program notes each status that a call answered.
@@ -40,8 +75,7 @@ fn outcome(stem: &str) -> &'static Outcome {
     static RAN: [OnceLock<Outcome>; STEMS.len()] = [const { OnceLock::new() }; STEMS.len()];
     let position = STEMS.iter().position(|listed| *listed == stem).expect("listed above");
     RAN[position].get_or_init(|| {
-        let program = Program::c(stem).source(format!("ffi-tests/c/{stem}.c")).build();
-        let outcome = run(Command::new(program).env("QZ_STATUS_LOG", status_log(stem)), Duration::from_secs(180));
+        let outcome = run(Command::new(program(stem)).env("QZ_STATUS_LOG", status_log(stem)), Duration::from_secs(180));
         println!("{}", outcome.stdout);
         outcome
     })

@@ -11,7 +11,7 @@ use crate::handle::record::{Own, Record};
 use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
 use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, Freed, process, records};
+use crate::handle::{DIRECTORY, Freed, process, records, vacant};
 use crate::word::State;
 use crate::{Deadline, Error, deadline};
 use std::ffi::{c_char, c_void};
@@ -175,7 +175,7 @@ impl Life for Resolved {
             // The handle still counts on its kind: a callback that ends the kind waits for itself.
             Record::run_hook(kind, || freed_hooks::run_ended(self.shell));
         }
-        DIRECTORY.give_back(self.index(), vacated.generation);
+        vacant::give_back(self.index(), vacated.generation);
         kind::release(kind);
     }
 }
@@ -220,10 +220,10 @@ impl AnyHandle {
         // So that a free on this thread needs no memory later.
         Record::current()?;
         kind.retain()?;
-        let (index, shell) = DIRECTORY.take().inspect_err(|_| kind::release(kind.bits()))?;
+        let (index, shell) = vacant::take().inspect_err(|_| kind::release(kind.bits()))?;
         let tenant = Tenant { kind: kind.bits(), object, target: 0, key };
         count(Counter::Opened);
-        let generation = shell.open(tenant, deadline::now());
+        let generation = shell.open(tenant, deadline::last_tick());
         Ok(AnyHandle(Parts { key, index, generation }.join()))
     }
 
@@ -290,8 +290,8 @@ impl AnyHandle {
         Ok((resolved.shell.object(), resolved, slot))
     }
 
-    /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] and that is still in
-    /// flight. If the handle was freed meanwhile and this was the last one out, destroys the object.
+    /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] (or detached from its
+    /// [`crate::Entry`]) and that is still in flight. If the handle was freed meanwhile and this was the last one out, destroys the object.
     ///
     /// # Errors
     /// [`Error::NotInside`]: this thread is not inside. [`Error::Null`], [`Error::BadHandle`], [`Error::Freed`],
@@ -327,7 +327,7 @@ impl AnyHandle {
     pub fn free(self, kind: Option<AnyKind>, timeout: Duration) -> Result<Freed, Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
         let id = resolved.identity(kind.map(AnyKind::bits));
-        Ok(free::free(resolved.shell, id, Deadline::after(timeout), resolved)?)
+        Ok(free::free(resolved.shell, id, timeout, resolved)?)
     }
 
     /// Frees if nobody is inside.
@@ -391,6 +391,14 @@ impl RawEntry {
     #[inline]
     pub(crate) fn leave(self) {
         self.resolved.leave(self.slot);
+    }
+
+    /// From now on the operation is left by its token.
+    pub(crate) fn detach(&self) {
+        // In a forked child there may be none: then what was entered is the parent's.
+        if let Some(record) = Record::existing() {
+            record.begin(self.slot);
+        }
     }
 
     /// The object, alive while this is.

@@ -130,7 +130,7 @@ pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option
 
 /// Frees, and waits up to `deadline` for those inside.
 #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
-pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: Deadline, life: L) -> Result<Freed, Refusal> {
+pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: impl Into<Deadline>, life: L) -> Result<Freed, Refusal> {
     Ok(match begin(shell, id, life)? {
         Begun::Over(freed) => freed,
         Begun::Closed(closing) => {
@@ -138,7 +138,7 @@ pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: Deadline, life: L) -
             finish(&mut closings, deadline);
             closings[0].outcome()
         }
-        Begun::Lost(life) => outlive(shell, id.generation, deadline, &life).into(),
+        Begun::Lost(life) => outlive(shell, id.generation, deadline.into(), &life).into(),
     })
 }
 
@@ -188,11 +188,12 @@ pub fn in_flight<L: Life>(state: State, life: &L) -> u32 {
 }
 
 /// Drains all of `closings`, each begun by this caller, up to one common deadline.
-pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: Deadline) {
+pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: impl Into<Deadline>) {
     settle(closings);
     if unfinished(closings).next().is_none() {
         return;
     }
+    let deadline = deadline.into();
     for closing in unfinished(closings) {
         closing.shell.note_wait();
         closing.life.on_wait();

@@ -9,7 +9,7 @@ use crate::handle::kind::{self, AnyKind};
 use crate::handle::shell::{Refusal, Tenant, TryClose};
 use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, Freed, process};
+use crate::handle::{Freed, process, vacant};
 use crate::{Error, deadline};
 use std::ffi::{c_char, c_void};
 
@@ -70,7 +70,7 @@ impl RawHold {
     /// [`Error::NoMemory`], [`Error::Limit`]; then the hold is released.
     pub fn into_token(self) -> Result<HoldToken, Error> {
         let key = process::key();
-        let (index, shell) = match DIRECTORY.take() {
+        let (index, shell) = match vacant::take() {
             Ok(taken) => taken,
             Err(error) => {
                 self.release();
@@ -112,7 +112,7 @@ impl HoldToken {
         }
         let slot = hold.shell.object().cast::<Slot>();
         let held = Resolved::find(hold.shell.target());
-        DIRECTORY.give_back(hold.index(), hold.shell.vacate().generation);
+        vacant::give_back(hold.index(), hold.shell.vacate().generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
         held?.release(unsafe { &*slot });
         Ok(Freed::Destroyed)

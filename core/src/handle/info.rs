@@ -33,7 +33,7 @@ pub struct Info {
     pub in_flight: u32,
     /// Holds among them.
     pub holds: u32,
-    /// Since it was opened.
+    /// Since it was opened, to within a tick of the system's clock (at most 10 ms).
     pub age: Duration,
     /// The kind's name, padded with NULs.
     pub kind: [u8; 32],

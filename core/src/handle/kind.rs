@@ -15,7 +15,7 @@ use crate::handle::many::{self, Batch};
 use crate::handle::record::Record;
 use crate::handle::shell::{Shell, Tenant, Vacated};
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, process};
+use crate::handle::{DIRECTORY, process, vacant};
 use crate::shim::{AtomicU64, Ordering};
 use crate::{Deadline, Error, deadline};
 use std::cell::RefCell;
@@ -67,7 +67,7 @@ impl AnyKind {
         Record::current()?;
         let object = try_box(KindObject { name: Label::new(), hooks }).ok_or(Error::NoMemory)?;
         object.name.set(name);
-        let (index, shell) = DIRECTORY.take()?;
+        let (index, shell) = vacant::take()?;
         let tenant = Tenant { kind: KINDS, object: Box::into_raw(object).cast(), target: 0, key };
         let generation = shell.open(tenant, deadline::now());
         Ok(AnyKind(AnyHandle::from_bits(Parts { key, index, generation }.join())))

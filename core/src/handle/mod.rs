@@ -33,6 +33,7 @@ mod freed_hooks;
 mod label;
 mod lane;
 mod life;
+mod ownership;
 mod shell;
 mod slot;
 mod token;
@@ -69,6 +70,8 @@ mod stats;
 mod thread;
 #[cfg(not(loom))]
 mod typed;
+#[cfg(not(loom))]
+mod vacant;
 
 pub use free::Freed;
 
@@ -80,6 +83,7 @@ pub mod pieces {
     pub use super::freed_hooks::{FreedHook, register, run_ended};
     pub use super::lane::{claims_end, enter, leave, leave_closed, leave_counted, settle};
     pub use super::life::{Life, end};
+    pub use super::ownership::Ownership;
     pub use super::shell::{Close, Identity, Refusal, Shell, Tenant, TryClose, Vacated};
     pub use super::slot::Slot;
     pub use crate::barrier::full;

@@ -35,6 +35,7 @@
 
 use crate::allocate::try_box;
 use crate::handle::counters::Counters;
+use crate::handle::ownership::Ownership;
 use crate::handle::slot::Slot;
 use crate::handle::slots::Slots;
 use crate::handle::{current, records, thread};
@@ -43,9 +44,6 @@ use crate::{Error, barrier};
 use std::cell::Cell;
 use std::ffi::c_char;
 use std::ptr;
-
-const OWNED: u32 = 1;
-const ENDED: u32 = 0;
 
 /// One thread's record. Aligned so that no two threads share a pair of cache lines.
 #[repr(align(128))]
@@ -56,7 +54,9 @@ pub(crate) struct Record {
     /// How many of those were nested in another; the owner's alone.
     order: AtomicU64,
     holds: Slots,
-    state: AtomicU32,
+    ownership: Ownership,
+    /// The index of a vacant shell plus one, or 0; the owner's alone.
+    spare: AtomicU32,
     thread: AtomicU64,
     name: [AtomicU64; 2],
     /// The hooks this thread is running, innermost first; frames on its own stack, read by itself alone.
@@ -119,7 +119,7 @@ impl Record {
             word.store(u64::from_ne_bytes(chunk.try_into().unwrap_or_default()), Ordering::Relaxed);
         }
         if !thread::at_end(record) {
-            record.state.store(ENDED, Ordering::Release);
+            record.ownership.end();
             return Err(Error::NoMemory);
         }
         current::set(Some(record));
@@ -144,16 +144,11 @@ impl Record {
 
     /// Makes an ended record the calling thread's; `false`: another thread took it first, perhaps to end inside something.
     fn take_over(&self) -> bool {
-        // Acquire: the clearing of its slots comes before.
-        if self.state.compare_exchange(ENDED, OWNED, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return false;
+        let taken = self.ownership.take_over(|| self.has_nothing_in_flight());
+        if taken {
+            self.latest.store(ptr::null_mut(), Ordering::Relaxed);
         }
-        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
-        let is_empty = self.has_nothing_in_flight();
-        if !is_empty {
-            self.state.store(ENDED, Ordering::Release);
-        }
-        is_empty
+        taken
     }
 
     fn new() -> Result<&'static Record, Error> {
@@ -162,7 +157,8 @@ impl Record {
             latest: AtomicPtr::new(ptr::null_mut()),
             order: AtomicU64::new(0),
             holds: Slots::new(),
-            state: AtomicU32::new(OWNED),
+            ownership: Ownership::new(),
+            spare: AtomicU32::new(0),
             thread: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; 2],
             hooks: AtomicPtr::new(ptr::null_mut()),
@@ -178,7 +174,7 @@ impl Record {
 
     /// Whether its thread has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ENDED
+        self.ownership.has_ended()
     }
 
     /// The operating system's number of its thread.
@@ -269,7 +265,11 @@ impl Record {
             let begun = record.operations().filter(|slot| slot.notes(token) && slot.since() != 0);
             begun.max_by_key(|slot| slot.since())
         };
-        let late = || LATE.get().and_then(|record| record.take_latest(token).or_else(|| nested(record)));
+        // Not if another thread has it by now: then nothing of this one's is left in it.
+        let late = || {
+            let record = LATE.get().filter(|record| record.has_ended())?;
+            record.take_latest(token).or_else(|| nested(record))
+        };
         current::get().and_then(nested).or_else(late)
     }
 
@@ -289,6 +289,23 @@ impl Record {
         own
     }
 
+    /// The vacant shell that the calling thread, whose record this is, kept.
+    pub(crate) fn take_spare(&self) -> Option<u32> {
+        let index = self.spare.load(Ordering::Relaxed).checked_sub(1)?;
+        self.spare.store(0, Ordering::Relaxed);
+        Some(index)
+    }
+
+    /// Keeps a vacant shell; `false`: there is one already. (If a signal handler's leave is the last one out of a handle just
+    /// between the two steps, the shell that it kept is lost: a hundred bytes.)
+    pub(crate) fn keep_spare(&self, index: u32) -> bool {
+        let is_free = self.spare.load(Ordering::Relaxed) == 0;
+        if is_free {
+            self.spare.store(index + 1, Ordering::Relaxed);
+        }
+        is_free
+    }
+
     /// Whether its thread has operations in flight, which a later key destructor may still end.
     pub(crate) fn has_operations(&self) -> bool {
         !self.operations.are_empty()
@@ -299,8 +316,7 @@ impl Record {
         current::set(None);
         LATE.set(self.has_operations().then_some(self));
         self.hooks.store(ptr::null_mut(), Ordering::Relaxed);
-        // Release: whoever takes the record over comes after all that its thread did with it.
-        self.state.store(ENDED, Ordering::Release);
+        self.ownership.end();
     }
 
     /// In a forked child: what was in flight is the parent's, and all threads but the calling one, whose record is `own`,
@@ -314,7 +330,7 @@ impl Record {
         if own.is_some_and(|own| ptr::eq(own, self)) {
             self.thread.store(thread::id(), Ordering::Relaxed);
         } else {
-            self.state.store(ENDED, Ordering::Relaxed);
+            self.ownership.end();
         }
     }
 

@@ -234,6 +234,14 @@ impl<T: Handle> Token<T> {
     }
 }
 
+impl<T: Handle> Entry<T> {
+    /// Gives the entry up and keeps the operation in flight, to be ended by [`AnyHandle::leave`] on this thread: for a C
+    /// surface that has an enter and a leave of its own.
+    pub fn detach(self) {
+        ManuallyDrop::new(self).entry.detach();
+    }
+}
+
 impl<T: Handle> Deref for Entry<T> {
     type Target = T;
 

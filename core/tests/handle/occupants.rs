@@ -1,7 +1,8 @@
 //! Who is inside, and what can be told of a handle.
 
 use super::*;
-use quiescent_core::handle::{AnyHandle, AnyKind, Hooks, LABEL_MAX, LifeState, Occupant};
+use quiescent_core::handle::{AnyHandle, AnyKind, Hooks, LABEL_MAX, LifeState, Occupant, RawHold};
+use std::ffi::CStr;
 use std::mem::forget;
 
 fn text(bytes: &[u8]) -> &str {
@@ -98,37 +99,53 @@ fn more_operations_than_a_record_has_slots() {
 
 #[test]
 fn a_leave_by_token_ends_the_latest_operation_of_this_thread() {
-    let (token, fate) = open();
-    let leave = || {
-        // SAFETY: where it is not refused, the operation was entered and forgotten before.
-        unsafe { token.any().leave() }
-    };
+    let hooks = Hooks { on_close: None, on_destroy: None, ctx: std::ptr::null_mut() };
+    // SAFETY: there are no callbacks.
+    let kind = unsafe { AnyKind::new("left by token", hooks) }.expect("a new kind");
+    // SAFETY: as above.
+    let handle = unsafe { AnyHandle::open(kind, std::ptr::null_mut()) }.expect("a new handle");
+    // SAFETY: static names; there is no object.
+    let (enter, leave) =
+        (|name: &'static CStr| unsafe { handle.enter(kind, name.as_ptr()) }, || unsafe { handle.leave() });
     let operations = || {
-        let mut names: Vec<String> = occupants(token).iter().map(|found| text(&found.operation).into()).collect();
+        let mut names = Vec::new();
+        handle.occupants(|found| names.push(text(&found.operation).to_owned())).expect("alive");
         names.sort();
         names
     };
     assert_eq!(leave(), Err(Error::NotInside));
     for name in [c"1st", c"2nd", c"3rd"] {
-        forget(token.enter(name).expect("open"));
+        assert!(enter(name).is_ok());
     }
-    let hold = token.hold(c"hold").expect("open");
+    // SAFETY: a static name.
+    let (_, hold) = unsafe { RawHold::take(handle, kind, c"hold".as_ptr()) }.expect("open");
     assert_eq!(elsewhere(leave), Err(Error::NotInside), "another thread is not inside");
     assert_eq!(operations(), ["1st", "2nd", "3rd", "hold"]);
     assert_eq!(leave(), Ok(()));
     assert_eq!(operations(), ["1st", "2nd", "hold"]);
-    forget(token.enter(c"4th").expect("open"));
+    assert!(enter(c"4th").is_ok());
     assert_eq!(leave(), Ok(()));
     assert_eq!(operations(), ["1st", "2nd", "hold"], "the latest, wherever its slot is");
     assert_eq!((leave(), leave()), (Ok(()), Ok(())));
     assert_eq!(leave(), Err(Error::NotInside), "a hold is released, not left");
     assert_eq!(operations(), ["hold"]);
-    drop(hold);
-    forget(token.enter(c"last").expect("open"));
-    assert_eq!(token.free(LONG), Ok(Freed::Pending));
+    hold.release();
+    assert!(enter(c"last").is_ok());
+    assert_eq!(handle.free(None, LONG), Ok(Freed::Pending));
     assert_eq!(leave(), Ok(()), "the last one out destroys");
-    is_over(token, &fate);
     assert_eq!(leave(), Err(Error::Freed));
+    assert_eq!(kind.close(LONG), Ok((Freed::Destroyed, 0)));
+}
+
+#[test]
+fn an_operation_that_its_entry_leaves_is_not_left_by_token() {
+    let (token, fate) = open();
+    let operation = token.enter(c"its entry's").expect("open");
+    // SAFETY: refused.
+    assert_eq!(unsafe { token.any().leave() }, Err(Error::NotInside));
+    drop(operation);
+    assert_eq!(token.free(LONG), Ok(Freed::Destroyed));
+    is_over(token, &fate);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{explore, explore_at_most, join, line_up, with};
 use loom::sync::atomic::Ordering;
 use quiescent_core::Deadline;
 use quiescent_core::handle::pieces::{
-    Close, Refusal, claims_end, end, enter, full, leave, leave_closed, settle, try_free,
+    Close, Ownership, Refusal, claims_end, end, enter, full, leave, leave_closed, settle, try_free,
 };
 use std::ptr;
 use std::sync::Arc;
@@ -337,6 +337,34 @@ fn slot_of_another_handle_vs_free_awake() {
         join(leaver);
         settled(&house);
         freed
+    });
+}
+
+/// A thread ends, and another takes its record over and enters by the same slot: the closer sees either's operation, and
+/// comes after both.
+#[test]
+fn record_reuse_vs_free_awake() {
+    let taken =
+        ["destroyed", "pending"].map(|freed| [(freed, true, true), (freed, true, false), (freed, false, false)]);
+    explore_at_most(3, taken.into_iter().flatten(), || {
+        let house = open_lane(0, [0]);
+        let ownership = Arc::new(Ownership::new());
+        let next = {
+            let (house, ownership) = (Arc::clone(&house), Arc::clone(&ownership));
+            loom::thread::spawn(move || {
+                let taken = ownership.take_over(|| !house.slots[0].protects(token(1)));
+                (taken, taken && operate(&house, 0))
+            })
+        };
+        let first = with(&house, move |house| {
+            go_out(house, 0);
+            ownership.end();
+        });
+        let freed = free_by(&house, Deadline::PASSED, house.resident());
+        join(first);
+        let (taken, admitted) = join(next);
+        settled(&house);
+        (freed, taken, admitted)
     });
 }
 

@@ -57,12 +57,15 @@ impl World<'_> {
                 Some((number, item)) => self.leave(number, item.by.0),
                 None => Ok(()),
             },
-            Operation::Forget(n) => self.forget(n),
-            Operation::EnterLikeC(worker, target, via) => self.enter(worker, target, via, Form::Forgotten),
+            Operation::Detach(n) => self.detach(n),
+            Operation::EnterLikeC(worker, target, via) => {
+                let form = self.twin.next_detached();
+                self.enter(worker, target, via, form)
+            }
             Operation::LeaveLikeC(worker, target) => {
                 self.on(target, |world, aim, raw| world.leave_like_c(worker, aim, raw))
             }
-            Operation::LeaveForgotten(n) => match self.twin.pick(n, |item| item.form == Form::Forgotten) {
+            Operation::LeaveDetached(n) => match self.twin.pick(n, |item| matches!(item.form, Form::Detached(_))) {
                 Some((_, item)) => {
                     let raw = lock(&self.shared.handles)[item.handle];
                     self.leave_like_c(item.by.0, Aim::Handle(item.handle), raw)

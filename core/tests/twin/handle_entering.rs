@@ -22,7 +22,7 @@ impl World<'_> {
             let expected = world.twin.enter(worker, aim, via, form, operation);
             let verb = match form {
                 Form::Hold => "hold",
-                Form::Forgotten => "enter, as C does,",
+                Form::Detached(_) => "enter, as C does,",
                 Form::Entry | Form::HoldToken(_) => "enter",
             };
             let what = format!("#{number}: {verb} {aim:?} of kind {via} to {operation}");
@@ -38,8 +38,8 @@ impl World<'_> {
                 } else {
                     access.enter(name).map(|entry| {
                         let handle = entry.handle();
-                        if form == Form::Forgotten {
-                            std::mem::forget(entry);
+                        if matches!(form, Form::Detached(_)) {
+                            entry.detach();
                         } else {
                             entries.insert(number, entry);
                         }
@@ -65,9 +65,9 @@ impl World<'_> {
                 };
                 (format!("leave #{number}, of Handle({handle})"), Answer::Done, Box::new(job))
             }
-            Form::Forgotten => {
+            Form::Detached(_) => {
                 let raw = lock(&shared.handles)[handle];
-                // SAFETY: the latest of this thread's, which was forgotten.
+                // SAFETY: the latest of this thread's that was detached.
                 let job = move |_: &mut Entries| unsafe { worker::any(raw).leave() }.into();
                 (format!("leave #{number}, of Handle({handle}), as C does"), Answer::Done, Box::new(job))
             }
@@ -95,24 +95,20 @@ impl World<'_> {
         self.act(worker, &what, (answer, events), job)
     }
 
-    pub fn forget(&mut self, n: usize) -> Result<(), String> {
+    pub fn detach(&mut self, n: usize) -> Result<(), String> {
         let Some((number, item)) = self.twin.pick(n, |item| item.form == Form::Entry) else { return Ok(()) };
-        self.twin.items.get_mut(&number).expect("it is in flight").form = Form::Forgotten;
-        self.act(item.by.0, &format!("forget #{number}"), (Answer::Done, Vec::new()), move |entries| {
-            std::mem::forget(entries.remove(&number));
+        let detached = self.twin.next_detached();
+        self.twin.items.get_mut(&number).expect("it is in flight").form = detached;
+        self.act(item.by.0, &format!("detach #{number}"), (Answer::Done, Vec::new()), move |entries| {
+            entries.remove(&number).expect("it is inside").detach();
             Answer::Done
         })
     }
 
     pub fn leave_like_c(&mut self, worker: usize, aim: Aim, raw: usize) -> Result<(), String> {
-        let latest = self.twin.latest(aim, worker);
-        if latest.is_some_and(|number| self.twin.items[&number].form == Form::Entry) {
-            // That one's entry is still going to be dropped.
-            return Ok(());
-        }
         let expected = self.twin.leave_like_c(aim, worker);
         self.act(worker, &format!("leave {aim:?}, as C does"), expected, move |_| {
-            // SAFETY: the latest of this thread's, which was forgotten; or none, and it is refused.
+            // SAFETY: the latest of this thread's that was detached; or none, and it is refused.
             unsafe { worker::any(raw).leave() }.into()
         })?;
         // Which one left shows here alone.

@@ -47,8 +47,8 @@ pub struct Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Entry,
-    /// An operation whose `Entry` was forgotten: it can leave as a C program does.
-    Forgotten,
+    /// An operation without an `Entry`, which leaves as a C program does; and how manieth became so.
+    Detached(usize),
     Hold,
     /// A hold with a token, by number.
     HoldToken(usize),
@@ -66,6 +66,8 @@ pub struct Twin {
     /// In flight, by number; a later one has a higher number.
     pub items: BTreeMap<usize, Item>,
     next_item: usize,
+    /// How many operations were detached.
+    detached: usize,
     /// The holds' tokens: which item, while it is not released.
     hold_tokens: Vec<Option<usize>>,
     callbacks: usize,
@@ -79,6 +81,7 @@ impl Twin {
             lives: Vec::new(),
             items: BTreeMap::new(),
             next_item: 0,
+            detached: 0,
             hold_tokens: Vec::new(),
             callbacks: 0,
             threads: vec![0; workers],
@@ -95,6 +98,11 @@ impl Twin {
 
     pub fn next_item(&self) -> usize {
         self.next_item
+    }
+
+    pub fn next_detached(&mut self) -> Form {
+        self.detached += 1;
+        Form::Detached(self.detached)
     }
 
     pub fn next_callback(&self) -> usize {
@@ -208,11 +216,16 @@ impl Twin {
         std::iter::once(Event::Destroyed { handle, thread }).chain(called).collect()
     }
 
-    /// The latest operation of `worker`'s on `handle`, which a leave as in C ends.
+    /// The latest operation of `worker`'s on `handle` that has no `Entry`, which a leave as in C ends.
     pub fn latest(&self, aim: Aim, worker: usize) -> Option<usize> {
         let Aim::Handle(handle) = aim else { return None };
         let by = self.thread(worker);
-        self.which(|item| item.handle == handle && item.by == by && !item.is_hold()).pop()
+        let detached = |number: &usize| match self.items[number].form {
+            Form::Detached(order) => Some(order),
+            _ => None,
+        };
+        let mine = self.which(|item| item.handle == handle && item.by == by);
+        mine.into_iter().filter(|number| detached(number).is_some()).max_by_key(detached)
     }
 
     /// A leave as in C.

@@ -55,13 +55,14 @@ pub enum Operation {
     Enter(usize, Target, Via),
     Hold(usize, Target, Via),
     Leave(usize),
-    Forget(usize),
+    /// Gives an entry up for a leave as a C program's.
+    Detach(usize),
     /// Enters and keeps nothing: as a C program does.
     EnterLikeC(usize, Target, Via),
     /// Leaves as a C program does, rightly or not.
     LeaveLikeC(usize, Target),
     /// Leaves so where it is right.
-    LeaveForgotten(usize),
+    LeaveDetached(usize),
     Release(usize, usize),
     IntoToken(usize, usize),
     /// The target as a hold.
@@ -117,9 +118,9 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         12 => (worker(), target(), via()).prop_map(|(w, t, v)| Enter(w, t, v)),
         12 => (worker(), target(), via()).prop_map(|(w, t, v)| Hold(w, t, v)),
         8 => nth().prop_map(Leave),
-        1 => nth().prop_map(Forget),
+        1 => nth().prop_map(Detach),
         8 => (worker(), target(), via()).prop_map(|(w, t, v)| EnterLikeC(w, t, v)),
-        5 => nth().prop_map(LeaveForgotten),
+        5 => nth().prop_map(LeaveDetached),
         2 => (worker(), target()).prop_map(|(w, t)| LeaveLikeC(w, t)),
         5 => (worker(), nth()).prop_map(|(w, n)| Release(w, n)),
         3 => (worker(), nth()).prop_map(|(w, n)| IntoToken(w, n)),

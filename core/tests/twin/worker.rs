@@ -100,12 +100,26 @@ pub trait InFlight {
     fn handle(&self) -> usize;
 }
 
+/// An operation in flight.
+pub trait Entered: InFlight {
+    fn detach(self: Box<Self>);
+}
+
 impl<const KIND: usize> InFlight for Entry<Value<KIND>>
 where
     Value<KIND>: Handle,
 {
     fn handle(&self) -> usize {
         self.handle
+    }
+}
+
+impl<const KIND: usize> Entered for Entry<Value<KIND>>
+where
+    Value<KIND>: Handle,
+{
+    fn detach(self: Box<Self>) {
+        Entry::detach(*self);
     }
 }
 
@@ -137,7 +151,7 @@ pub type Callback = Box<dyn FnOnce() + Send>;
 
 /// A raw value, used as a handle of one kind or of any.
 pub trait Access {
-    fn enter(&self, operation: &'static CStr) -> Result<Box<dyn InFlight>, Error>;
+    fn enter(&self, operation: &'static CStr) -> Result<Box<dyn Entered>, Error>;
     fn hold(&self, operation: &'static CStr) -> Result<Box<dyn Held>, Error>;
     fn free(&self, timeout: Duration) -> Result<Freed, Error>;
     fn try_free(&self) -> Result<Freed, Error>;
@@ -150,7 +164,7 @@ impl<const KIND: usize> Access for Token<Value<KIND>>
 where
     Value<KIND>: Handle,
 {
-    fn enter(&self, operation: &'static CStr) -> Result<Box<dyn InFlight>, Error> {
+    fn enter(&self, operation: &'static CStr) -> Result<Box<dyn Entered>, Error> {
         Ok(Box::new(Token::enter(*self, operation)?))
     }
     fn hold(&self, operation: &'static CStr) -> Result<Box<dyn Held>, Error> {
@@ -174,7 +188,7 @@ where
 }
 
 impl Access for AnyHandle {
-    fn enter(&self, _: &'static CStr) -> Result<Box<dyn InFlight>, Error> {
+    fn enter(&self, _: &'static CStr) -> Result<Box<dyn Entered>, Error> {
         unreachable!("operations are begun under a kind")
     }
     fn hold(&self, _: &'static CStr) -> Result<Box<dyn Held>, Error> {
@@ -223,11 +237,22 @@ pub fn hold_token(raw: usize) -> HoldToken {
 /// A new handle.
 pub fn open(kind: usize, handle: usize, log: Arc<Log>) -> Result<usize, Error> {
     assert!(kind < KINDS);
-    Ok(if kind == 0 {
-        Token::open(Value::<0> { handle, log })?.into_raw::<u8>().addr()
+    // Every other one has been busy, so that its hazard lane is open.
+    let entries = if handle % 2 == 0 { 0 } else { 500 };
+    fn busy<const KIND: usize>(token: Token<Value<KIND>>, entries: u32) -> Result<usize, Error>
+    where
+        Value<KIND>: Handle,
+    {
+        for _ in 0..entries {
+            drop(token.enter(c"before")?);
+        }
+        Ok(token.into_raw::<u8>().addr())
+    }
+    if kind == 0 {
+        busy(Token::open(Value::<0> { handle, log })?, entries)
     } else {
-        Token::open(Value::<1> { handle, log })?.into_raw::<u8>().addr()
-    })
+        busy(Token::open(Value::<1> { handle, log })?, entries)
+    }
 }
 
 /// Who is inside `raw`, sorted.
@@ -258,7 +283,7 @@ pub struct Shared {
 }
 
 /// The operations that a thread is inside of, by number.
-pub type Entries = HashMap<usize, Box<dyn InFlight>>;
+pub type Entries = HashMap<usize, Box<dyn Entered>>;
 
 /// Something for a worker to do.
 pub type Job = Box<dyn FnOnce(&mut Entries) -> Answer + Send>;
