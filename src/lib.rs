@@ -16,6 +16,7 @@ pub mod guard;
 pub mod handle;
 pub mod hold;
 pub mod kind;
+pub mod misuse;
 pub mod report;
 pub mod rundown;
 mod sized;

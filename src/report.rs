@@ -156,18 +156,18 @@ pub unsafe extern "C" fn qz_handle_occupants(
     told.into()
 }
 
-/// Writes a report of every handle that is not destroyed, for people: one line for each, and below it one line
-/// for everybody inside, indented by two spaces. Kinds and holds have no line of their own.
+/// Writes a report of every handle that is not destroyed, for people: one line for each, and below it
+/// one line for everybody inside, indented by two spaces. Kinds and holds have no line of their own.
 ///
 /// ```text
 /// handle 0x1000000d35 of kind 'session', 'main': closing, 2143 ms old, 1 inside
 ///   thread 22508 'reader 4' in operation 'query' for at least 12 ms
 /// ```
 ///
-/// The second name is the handle's label, if it has one. Each line is as of some moment during the call. As
-/// snprintf: at most `cap` bytes are written, a NUL among them, and `*out_len` becomes the length of the whole
-/// text without it; `out` may be NULL if `cap` is 0. The next call may have more to tell. Never blocks, and
-/// allocates nothing.
+/// The second name is the handle's label, if it has one. Each line is as of some moment during the
+/// call. As snprintf: at most `cap` bytes are written, a NUL among them, and `*out_len` becomes the
+/// length of the whole text without it; `out` may be NULL if `cap` is 0. The next call may have more to
+/// tell. Never blocks, and allocates nothing.
 ///
 /// - QZ_OK.
 /// - QZ_ERR_NULL (`out_len`, or `out` with `cap` > 0): nothing was written.

@@ -7,8 +7,8 @@ use quiescent_core::handle;
 
 /// What there is in this process, and how often things have happened. Kinds and holds are no handles here.
 ///
-/// Counts never fall. A forked child goes on from its parent's counts, and has none of its parent's handles
-/// and kinds. (A signal handler that interrupts the library may miss its own counts.)
+/// Counts never fall. A forked child goes on from its parent's counts, and has none of its parent's
+/// handles and kinds. (A signal handler that interrupts the library may miss its own counts.)
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct qz_stats {
@@ -42,6 +42,14 @@ pub struct qz_stats {
     pub refused_busy: u64,
     /// Calls that were answered any other status below 0.
     pub refused_other: u64,
+    /// QZ_MISUSE_DOUBLE_FREE, here and below unless misuse is ignored.
+    pub double_free: u64,
+    /// QZ_MISUSE_STALE.
+    pub stale: u64,
+    /// QZ_MISUSE_WRONG_KIND.
+    pub wrong_kind: u64,
+    /// QZ_MISUSE_NOT_INSIDE.
+    pub not_inside: u64,
 }
 
 /// Writes this process's statistics; each number as of some moment during the call. `size` is
@@ -70,6 +78,10 @@ pub unsafe extern "C" fn qz_stats_get(out_stats: *mut qz_stats, size: usize) -> 
             refused_forked: stats.refusals.forked,
             refused_busy: stats.refusals.busy,
             refused_other: stats.refusals.other,
+            double_free: stats.misuses.double_free,
+            stale: stats.misuses.stale,
+            wrong_kind: stats.misuses.wrong_kind,
+            not_inside: stats.misuses.not_inside,
         };
         // SAFETY: `out_stats` is writable for `size` bytes.
         unsafe { write_sized(out_stats, size, stats) };

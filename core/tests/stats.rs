@@ -3,7 +3,7 @@
 #![cfg(not(loom))]
 
 use quiescent_core::ffi::{self, Status};
-use quiescent_core::handle::{AnyHandle, AnyKind, Hooks, Refusals, Stats, stats};
+use quiescent_core::handle::{AnyHandle, AnyKind, Hooks, Misuses, Refusals, Stats, stats};
 use quiescent_core::{Error, Freed, Handle, Kind, Token};
 use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,6 +68,8 @@ const NOTHING: Stats = Stats {
     drains: 0,
     barriers: 0,
     refusals: Refusals { null: 0, bad_handle: 0, wrong_kind: 0, freed: 0, forked: 0, busy: 0, other: 0 },
+    // Ignored, as nobody has said otherwise.
+    misuses: Misuses { double_free: 0, stale: 0, wrong_kind: 0, not_inside: 0 },
 };
 
 #[test]

@@ -38,7 +38,7 @@
     MEMBER(qz_occupant, operation, 32, 40)      \
     MEMBER(qz_occupant, is_hold, 72, 4)         \
     MEMBER(qz_occupant, has_ended, 76, 4)       \
-    STRUCTURE(qz_stats, 120)                    \
+    STRUCTURE(qz_stats, 152)                    \
     MEMBER(qz_stats, live, 0, 8)                \
     MEMBER(qz_stats, pending, 8, 8)             \
     MEMBER(qz_stats, kinds, 16, 8)              \
@@ -53,7 +53,11 @@
     MEMBER(qz_stats, refused_freed, 88, 8)      \
     MEMBER(qz_stats, refused_forked, 96, 8)     \
     MEMBER(qz_stats, refused_busy, 104, 8)      \
-    MEMBER(qz_stats, refused_other, 112, 8)
+    MEMBER(qz_stats, refused_other, 112, 8)     \
+    MEMBER(qz_stats, double_free, 120, 8)       \
+    MEMBER(qz_stats, stale, 128, 8)             \
+    MEMBER(qz_stats, wrong_kind, 136, 8)        \
+    MEMBER(qz_stats, not_inside, 144, 8)
 
 #define ASSERT_STRUCTURE(structure, bytes) ASSERT_LAYOUT(sizeof(structure) == (bytes));
 #define ASSERT_MEMBER(structure, member, at, bytes)     \
@@ -64,6 +68,7 @@ LAYOUT(ASSERT_STRUCTURE, ASSERT_MEMBER)
 
 ASSERT_LAYOUT(sizeof(qz_status) == 4); /* int: what ctypes and other languages take it for */
 ASSERT_LAYOUT(sizeof(qz_state) == 4);
+ASSERT_LAYOUT(QZ_MISUSE_DOUBLE_FREE == 1 && QZ_MISUSE_NOT_INSIDE == 4 && QZ_MISUSE_IGNORE == 0 && QZ_MISUSE_ABORT == 2);
 ASSERT_LAYOUT(QZ_OK == 0 && QZ_FREE_PENDING == 1 && QZ_ALREADY_FREED == 2 && QZ_ERR_NULL == -1 &&
               QZ_ERR_NOT_INSIDE == -16);
 

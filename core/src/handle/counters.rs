@@ -29,9 +29,14 @@ pub(crate) enum Counter {
     RefusedForked,
     RefusedBusy,
     RefusedOther,
+    // Misuses, unless they are ignored.
+    DoubleFree,
+    Stale,
+    WrongKind,
+    NotInside,
 }
 
-const COUNTERS: usize = Counter::RefusedOther as usize + 1;
+const COUNTERS: usize = Counter::NotInside as usize + 1;
 
 /// One count of each.
 pub(crate) struct Counters([AtomicU64; COUNTERS]);

@@ -20,6 +20,8 @@ pub trait Life {
     fn protecting(&self) -> u32;
     /// Whether no other thread has slots; to be asked through `lane::settle`.
     fn is_alone(&self) -> bool;
+    /// It was over when a free that named it looked.
+    fn freed_again(&self) {}
     /// Destroys the object. Called once, by the owner of the end.
     fn on_destroy(&self);
     /// The life is over; the shell is still the caller's.

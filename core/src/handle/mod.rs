@@ -53,6 +53,8 @@ mod kind;
 #[cfg(not(loom))]
 mod many;
 #[cfg(not(loom))]
+mod misuse;
+#[cfg(not(loom))]
 mod occupant;
 #[cfg(not(loom))]
 mod process;
@@ -103,11 +105,13 @@ pub use label::LABEL_MAX;
 #[cfg(not(loom))]
 pub use many::{free_many, quiesce_all};
 #[cfg(not(loom))]
+pub use misuse::{Misuse, MisuseHook, MisuseLevel, set_misuse_hook, set_misuse_level};
+#[cfg(not(loom))]
 pub use occupant::Occupant;
 #[cfg(not(loom))]
 pub use report::report;
 #[cfg(not(loom))]
-pub use stats::{Refusals, Stats, stats};
+pub use stats::{Misuses, Refusals, Stats, stats};
 #[cfg(not(loom))]
 pub use typed::{Entry, Handle, Hold, Kind, Token};
 

@@ -28,6 +28,8 @@ pub struct Stats {
     pub barriers: u64,
     /// Refusals that exported functions answered.
     pub refusals: Refusals,
+    /// Misuses, counted unless they are ignored.
+    pub misuses: Misuses,
 }
 
 /// Refusals, by their [`crate::Error`].
@@ -47,6 +49,19 @@ pub struct Refusals {
     pub busy: u64,
     /// Every other one.
     pub other: u64,
+}
+
+/// Misuses, by their [`crate::handle::Misuse`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Misuses {
+    /// [`crate::handle::Misuse::DoubleFree`].
+    pub double_free: u64,
+    /// [`crate::handle::Misuse::Stale`].
+    pub stale: u64,
+    /// [`crate::handle::Misuse::WrongKind`].
+    pub wrong_kind: u64,
+    /// [`crate::handle::Misuse::NotInside`].
+    pub not_inside: u64,
 }
 
 /// The statistics of this process. Looks at every shell and at every thread's record; allocates nothing.
@@ -74,6 +89,12 @@ pub fn stats() -> Stats {
             forked: sum(Counter::RefusedForked),
             busy: sum(Counter::RefusedBusy),
             other: sum(Counter::RefusedOther),
+        },
+        misuses: Misuses {
+            double_free: sum(Counter::DoubleFree),
+            stale: sum(Counter::Stale),
+            wrong_kind: sum(Counter::WrongKind),
+            not_inside: sum(Counter::NotInside),
         },
     }
 }
