@@ -71,9 +71,20 @@ fn generate(root: &Path) -> String {
     ));
     let mut builder = cbindgen::Builder::new().with_config(config);
     let mut sections = Vec::new();
-    for stem in
-        ["status", "version", "kind", "handle", "free", "hold", "report", "guard", "rundown", "cache_aware_rundown"]
-    {
+    for stem in [
+        "status",
+        "version",
+        "kind",
+        "handle",
+        "free",
+        "hold",
+        "report",
+        "stats",
+        "misuse",
+        "guard",
+        "rundown",
+        "cache_aware_rundown",
+    ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));
         builder = builder.with_src(path);

@@ -147,6 +147,35 @@ typedef enum qz_state {
   QZ_STATE_DESTROYING = 3,
 } qz_state;
 
+/// What a correct program does not do. It is refused safely, as ever; by default nobody is told of it.
+///
+/// A call that merely came too late, while another call was freeing the handle, is none of these.
+typedef enum qz_misuse {
+  /// A free, close or release of a handle, kind or hold that was over before. (Also a further free
+  /// after QZ_FREE_PENDING that finds the handle destroyed: to learn of its end,
+  /// qz_handle_wait_freed.)
+  QZ_MISUSE_DOUBLE_FREE = 1,
+  /// Another use of a handle or kind that was over before: an enter, hold, leave or label, or a new
+  /// handle of the kind. Not a call that only asks: qz_handle_is_closing, qz_handle_wait_freed,
+  /// qz_handle_on_freed, qz_handle_get_info, qz_handle_occupants.
+  QZ_MISUSE_STALE = 2,
+  /// What is answered QZ_ERR_WRONG_KIND.
+  QZ_MISUSE_WRONG_KIND = 3,
+  /// A leave, of a handle that is not over, by a thread that is not inside.
+  QZ_MISUSE_NOT_INSIDE = 4,
+} qz_misuse;
+
+/// What is done about misuse of handles, kinds and holds.
+typedef enum qz_misuse_level {
+  /// Nothing: it is neither counted nor told.
+  QZ_MISUSE_IGNORE = 0,
+  /// It is counted in qz_stats, and the hook is told.
+  QZ_MISUSE_COUNT = 1,
+  /// It is counted, the hook is told, one line about it is written to stderr, and abort() is called.
+  /// For test suites.
+  QZ_MISUSE_ABORT = 2,
+} qz_misuse_level;
+
 /// As a qz_rundown, for what many threads use at once: they acquire and release without disturbing each
 /// other.
 ///
@@ -222,6 +251,51 @@ typedef struct qz_occupant {
   /// 1: the thread has ended.
   uint32_t has_ended;
 } qz_occupant;
+
+/// What there is in this process, and how often things have happened. Kinds and holds are no handles here.
+///
+/// Counts never fall. A forked child goes on from its parent's counts, and has none of its parent's
+/// handles and kinds. (A signal handler that interrupts the library may miss its own counts.)
+typedef struct qz_stats {
+  /// Handles that are not destroyed.
+  uint64_t live;
+  /// Handles among them that a free gave up on: the last one out destroys the object.
+  uint64_t pending;
+  /// Kinds that are not destroyed.
+  uint64_t kinds;
+  /// Shells that are never used again, after 268,435,455 lives: each takes one from the limit of 2^24.
+  uint64_t retired;
+  /// Handles that were opened, so far.
+  uint64_t opened;
+  /// Handles whose object was destroyed.
+  uint64_t freed;
+  /// Frees of handles that found somebody inside: they waited, or gave up at once.
+  uint64_t drains;
+  /// Barriers across all processors (on Linux: membarrier), which frees of handles in frequent use run.
+  uint64_t barriers;
+  /// Calls that were answered QZ_ERR_NULL.
+  uint64_t refused_null;
+  /// Calls that were answered QZ_ERR_BAD_HANDLE.
+  uint64_t refused_bad_handle;
+  /// Calls that were answered QZ_ERR_WRONG_KIND.
+  uint64_t refused_wrong_kind;
+  /// Calls that were answered QZ_ERR_FREED.
+  uint64_t refused_freed;
+  /// Calls that were answered QZ_ERR_FORKED.
+  uint64_t refused_forked;
+  /// Calls that were answered QZ_ERR_BUSY.
+  uint64_t refused_busy;
+  /// Calls that were answered any other status below 0.
+  uint64_t refused_other;
+  /// QZ_MISUSE_DOUBLE_FREE, here and below unless misuse is ignored.
+  uint64_t double_free;
+  /// QZ_MISUSE_STALE.
+  uint64_t stale;
+  /// QZ_MISUSE_WRONG_KIND.
+  uint64_t wrong_kind;
+  /// QZ_MISUSE_NOT_INSIDE.
+  uint64_t not_inside;
+} qz_stats;
 
 /// Guards a struct of yours in place: eight bytes, embedded in it. Zero-initialised, it is open.
 ///
@@ -481,6 +555,55 @@ qz_status qz_handle_occupants(qz_handle *h,
                               size_t size,
                               size_t cap,
                               size_t *out_len);
+
+/// Writes a report of every handle that is not destroyed, for people: one line for each, and below it
+/// one line for everybody inside, indented by two spaces. Kinds and holds have no line of their own.
+///
+/// ```text
+/// handle 0x1000000d35 of kind 'session', 'main': closing, 2143 ms old, 1 inside
+///   thread 22508 'reader 4' in operation 'query' for at least 12 ms
+/// ```
+///
+/// The second name is the handle's label, if it has one. Each line is as of some moment during the
+/// call. As snprintf: at most `cap` bytes are written, a NUL among them, and `*out_len` becomes the
+/// length of the whole text without it; `out` may be NULL if `cap` is 0. The next call may have more to
+/// tell. Never blocks, and allocates nothing.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL (`out_len`, or `out` with `cap` > 0): nothing was written.
+qz_status qz_report(char *out, size_t cap, size_t *out_len);
+
+/* ---- Statistics: what there is, and what has happened. -----------------------------------------------*/
+
+/// Writes this process's statistics; each number as of some moment during the call. `size` is
+/// sizeof(qz_stats). Looks at every handle and thread there is. Never blocks.
+///
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no multiple of 8).
+qz_status qz_stats_get(qz_stats *out_stats, size_t size);
+
+/* ---- Misuse: what a correct program does not do, and who is told of it. ------------------------------*/
+
+/// Sets what is done about misuse, in all threads: a qz_misuse_level. Never blocks.
+///
+/// Until this is called, the environment variable QUIESCENT_MISUSE says it ("ignore", "count" or
+/// "abort", read once, at the process's first kind), and where it says nothing, misuse is ignored.
+///
+/// - QZ_OK.
+/// - QZ_ERR_INVALID_ARGUMENT (no level): it is as it was.
+qz_status qz_misuse_set_level(int32_t level);
+
+/// Has `fn(misuse, handle, ctx)` called for each misuse, unless the level is QZ_MISUSE_IGNORE, in place
+/// of what was set before; NULL: nobody is called. Never blocks.
+///
+/// `misuse` is a qz_misuse, `handle` what the caller passed as a handle, kind or hold. It runs on the
+/// thread that makes the call, before that is answered, on several threads at once perhaps, and always
+/// with the `ctx` it was set with. What it misuses itself is counted, not told. A call that began
+/// before it was replaced may still run it: keep `fn` and `ctx` valid.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NO_MEMORY: it is as it was.
+qz_status qz_misuse_set_hook(void (*fn)(int32_t misuse, const void *handle, void *ctx), void *ctx);
 
 /* ---- The guard, embedded in the caller's own leaked memory. ------------------------------------------*/
 

@@ -41,6 +41,8 @@ CHECKS = {
     # Optimised: a missing barrier shows when the steps are close together.
     "lane": Check("lane", "lane", ["-p", "quiescent-core", "--release", "--test", "lane"]),
     "handle": Check("handle", "core", ["-p", "quiescent-core", "--test", "handle"]),
+    "stats": Check("stats", "core", ["-p", "quiescent-core", "--test", "stats"]),
+    "misuse": Check("misuse", "core", ["-p", "quiescent-core", "--test", "misuse"]),
     "guard": Check("guard", "core", ["-p", "quiescent-core", "--test", "guard"]),
     "rundown": Check("rundown", "core", ["-p", "quiescent-core", "--test", "rundown"]),
     "unit": Check("unit", "core", ["-p", "quiescent-core", "--lib"]),
@@ -68,6 +70,11 @@ ANY = "core/src/handle/any.rs"
 HOLD = "core/src/handle/hold.rs"
 KIND = "core/src/handle/kind.rs"
 RECORD = "core/src/handle/record.rs"
+COUNTERS = "core/src/handle/counters.rs"
+MANY = "core/src/handle/many.rs"
+MISUSE = "core/src/handle/misuse.rs"
+MISUSE_HOOK = "core/src/handle/misuse/hook.rs"
+LAST_WORDS = "core/src/handle/misuse/last_words.rs"
 
 RULES = [
     # The word: permission, identity and count in one step.
@@ -284,8 +291,7 @@ RULES = [
     Rule("hook-life", "an on_freed callback runs for the next life", HOOKS,
          "if hook.generation == shell.look().generation() {", "if false {", "model", "freed_hooks::"),
     Rule("hold-once", "a hold is released twice", HOLD,
-         "            Ok(_) | Err(Refusal::Stale) => return Ok(Freed::AlreadyFreed),",
-         "            Ok(_) => return Ok(Freed::AlreadyFreed),\n            Err(Refusal::Stale) => {}",
+         "            Err(Refusal::Stale) => return Ok(free::freed_again(&hold)),", "            Err(Refusal::Stale) => {}",
          "contract", "hold"),
     Rule("kind-outlives", "a kind is destroyed while its handles live", ANY,
          "        kind::release(kind);\n    }", "        let _ = kind;\n    }", "contract", "kind"),
@@ -298,4 +304,23 @@ RULES = [
     Rule("fork", "a child uses its parent's handles", "core/src/handle/process.rs",
          "        MARK.store(draw(seed).map_or(NOT_DRAWN, Parts::mark), Ordering::Relaxed);", "        let _ = (draw(seed), parent);",
          "contract", "fork"),
+    # What is counted and told.
+    Rule("own-counts", "threads share a count that they do not change in one step", COUNTERS,
+         "Some(record) => record.counters.add(counter),", "Some(_) => WITHOUT_RECORD.add(counter),",
+         "stats", "what_threads_counted_outlives_them"),
+    Rule("counted-before-over", "a handle that is known to be freed is not counted as freed", KIND,
+         "    count(Counter::Freed);\n", "", "stats", "a_handle_that_is_known_to_be_freed_is_counted"),
+    Rule("too-late-is-no-misuse", "a call that merely came too late is told as misuse", MISUSE,
+         "Refusal::NeverIssued | Refusal::Closed | Refusal::Limit => {}",
+         "Refusal::Closed => tell(Misuse::Stale, token),\n        Refusal::NeverIssued | Refusal::Limit => {}",
+         "misuse", "what_a_correct_program_may_do_is_none"),
+    Rule("found-is-no-misuse", "what the library frees of its own accord is told as somebody's double free", MANY,
+         "lost: Vec::new(), room, named: false", "lost: Vec::new(), room, named: true",
+         "misuse", "what_the_library_frees_of_its_own_accord_is_none"),
+    Rule("hook-is-a-pair", "a hook is called with another one's context", MISUSE_HOOK,
+         "unsafe { (pair.hook)(misuse as i32, handle, pair.ctx) };",
+         "unsafe { (pair.hook)(misuse as i32, handle, CURRENT.load(Ordering::Acquire).as_ref().map_or(pair.ctx, |now| now.ctx)) };",
+         "misuse", "a_hook_and_its_context_are_one_pair"),
+    Rule("last-words-of-its-own", "the last words name the handle that came after", LAST_WORDS,
+         "(lives || was_last).then_some(names)", "(lives || was_last || true).then_some(names)", "contract", "misuse"),
 ]

@@ -1,6 +1,7 @@
 //! What a handle is, and who is inside.
 
 use crate::handle::qz_handle;
+use crate::sized::{check_output, write_sized};
 use crate::status::qz_status;
 use quiescent_core::Error;
 use quiescent_core::ffi;
@@ -155,31 +156,31 @@ pub unsafe extern "C" fn qz_handle_occupants(
     told.into()
 }
 
+/// Writes a report of every handle that is not destroyed, for people: one line for each, and below it
+/// one line for everybody inside, indented by two spaces. Kinds and holds have no line of their own.
+///
+/// ```text
+/// handle 0x1000000d35 of kind 'session', 'main': closing, 2143 ms old, 1 inside
+///   thread 22508 'reader 4' in operation 'query' for at least 12 ms
+/// ```
+///
+/// The second name is the handle's label, if it has one. Each line is as of some moment during the
+/// call. As snprintf: at most `cap` bytes are written, a NUL among them, and `*out_len` becomes the
+/// length of the whole text without it; `out` may be NULL if `cap` is 0. The next call may have more to
+/// tell. Never blocks, and allocates nothing.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL (`out_len`, or `out` with `cap` > 0): nothing was written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_report(out: *mut c_char, cap: usize, out_len: *mut usize) -> qz_status {
+    // SAFETY: pointers as this comment says.
+    unsafe { ffi::report(out, cap, out_len).into() }
+}
+
 fn character(byte: u8) -> c_char {
     c_char::from_ne_bytes([byte])
 }
 
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A caller's struct may be of a later version, larger than ours, but not smaller than the first.
-fn check_output<S>(out: *mut S, size: usize) -> Result<(), Error> {
-    if out.is_null() {
-        Err(Error::Null)
-    } else if size < size_of::<S>() || size % align_of::<S>() != 0 {
-        Err(Error::InvalidArgument)
-    } else {
-        Ok(())
-    }
-}
-
-/// # Safety
-/// `out` is writable for `size` bytes, at least those of `S`.
-unsafe fn write_sized<S>(out: *mut S, size: usize, value: S) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        out.cast::<u8>().write_bytes(0, size);
-        out.write(value);
-    }
 }

@@ -29,6 +29,8 @@ mod backend;
 #[path = "barrier/none.rs"]
 mod backend;
 
+#[cfg(not(loom))]
+use crate::handle::counters::{self, Counter};
 use crate::shim::{Ordering, fence};
 
 /// Whether [`heavy`] can be expected to work. Asks the system once.
@@ -40,7 +42,11 @@ pub(crate) use backend::light;
 
 /// The heavy side; `false`: the system refused, and nothing is ordered. Calls that were made before it
 /// count, so one is enough for many.
-pub(crate) use backend::heavy;
+pub(crate) fn heavy() -> bool {
+    #[cfg(not(loom))]
+    counters::count(Counter::Barriers);
+    backend::heavy()
+}
 
 /// A full fence by this thread alone.
 pub fn full() {

@@ -51,6 +51,8 @@ use std::time::Duration;
 mod free;
 #[path = "ffi/last_error.rs"]
 mod last_error;
+#[path = "ffi/report.rs"]
+mod report;
 #[path = "ffi/status.rs"]
 mod status;
 pub use free::{
@@ -58,6 +60,7 @@ pub use free::{
     try_free, try_free_handle, wait_freed, wait_handle_freed,
 };
 pub use last_error::{last_error, last_os_error};
+pub use report::report;
 pub use status::Status;
 
 /// Wait without end.

@@ -2,7 +2,7 @@
 
 #![cfg(not(loom))]
 
-use quiescent_core::handle::free_many;
+use quiescent_core::handle::{free_many, report, stats};
 use quiescent_core::{Error, Freed, Handle, HandleGuard, Kind, RundownRef, Token};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -40,6 +40,14 @@ fn allocations(body: impl FnOnce()) -> usize {
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes every text, and keeps none.
+struct Nowhere;
+impl std::fmt::Write for Nowhere {
+    fn write_str(&mut self, _: &str) -> std::fmt::Result {
+        Ok(())
+    }
 }
 
 struct Plain;
@@ -90,6 +98,9 @@ fn after_a_threads_first_call_enter_hold_leave_and_free_allocate_nothing() {
         assert_eq!(tokens[0].enter(c"stale").err(), Some(Error::Freed));
         let any = tokens[3].any();
         assert!(any.info().is_ok() && any.occupants(|_| {}).is_ok() && any.set_label("label").is_ok());
+        let operation = tokens[3].enter(c"told of").expect("open");
+        assert!(report(&mut Nowhere).is_ok() && stats().live > 0);
+        drop(operation);
     };
     assert_eq!(allocations(used), 0);
     assert_eq!(tokens[3].free(Duration::ZERO), Ok(Freed::Destroyed));

@@ -13,31 +13,51 @@
 #endif
 
 /* STRUCTURE(name, size) and MEMBER(structure, name, offset, size): 64-bit targets. */
-#define LAYOUT(STRUCTURE, MEMBER)            \
-    STRUCTURE(qz_guard, 8)                   \
-    MEMBER(qz_guard, word, 0, 8)             \
-    STRUCTURE(qz_rundown, 8)                 \
-    MEMBER(qz_rundown, word, 0, 8)           \
-    STRUCTURE(qz_kind_ops, 32)               \
-    MEMBER(qz_kind_ops, struct_size, 0, 8)   \
-    MEMBER(qz_kind_ops, on_close, 8, 8)      \
-    MEMBER(qz_kind_ops, on_destroy, 16, 8)   \
-    MEMBER(qz_kind_ops, ctx, 24, 8)          \
-    STRUCTURE(qz_handle_info, 88)            \
-    MEMBER(qz_handle_info, state, 0, 4)      \
-    MEMBER(qz_handle_info, in_flight, 4, 4)  \
-    MEMBER(qz_handle_info, holds, 8, 4)      \
-    MEMBER(qz_handle_info, reserved, 12, 4)  \
-    MEMBER(qz_handle_info, age_ms, 16, 8)    \
-    MEMBER(qz_handle_info, kind, 24, 32)     \
-    MEMBER(qz_handle_info, label, 56, 32)    \
-    STRUCTURE(qz_occupant, 80)               \
-    MEMBER(qz_occupant, thread_id, 0, 8)     \
-    MEMBER(qz_occupant, since_ms, 8, 8)      \
-    MEMBER(qz_occupant, thread_name, 16, 16) \
-    MEMBER(qz_occupant, operation, 32, 40)   \
-    MEMBER(qz_occupant, is_hold, 72, 4)      \
-    MEMBER(qz_occupant, has_ended, 76, 4)
+#define LAYOUT(STRUCTURE, MEMBER)               \
+    STRUCTURE(qz_guard, 8)                      \
+    MEMBER(qz_guard, word, 0, 8)                \
+    STRUCTURE(qz_rundown, 8)                    \
+    MEMBER(qz_rundown, word, 0, 8)              \
+    STRUCTURE(qz_kind_ops, 32)                  \
+    MEMBER(qz_kind_ops, struct_size, 0, 8)      \
+    MEMBER(qz_kind_ops, on_close, 8, 8)         \
+    MEMBER(qz_kind_ops, on_destroy, 16, 8)      \
+    MEMBER(qz_kind_ops, ctx, 24, 8)             \
+    STRUCTURE(qz_handle_info, 88)               \
+    MEMBER(qz_handle_info, state, 0, 4)         \
+    MEMBER(qz_handle_info, in_flight, 4, 4)     \
+    MEMBER(qz_handle_info, holds, 8, 4)         \
+    MEMBER(qz_handle_info, reserved, 12, 4)     \
+    MEMBER(qz_handle_info, age_ms, 16, 8)       \
+    MEMBER(qz_handle_info, kind, 24, 32)        \
+    MEMBER(qz_handle_info, label, 56, 32)       \
+    STRUCTURE(qz_occupant, 80)                  \
+    MEMBER(qz_occupant, thread_id, 0, 8)        \
+    MEMBER(qz_occupant, since_ms, 8, 8)         \
+    MEMBER(qz_occupant, thread_name, 16, 16)    \
+    MEMBER(qz_occupant, operation, 32, 40)      \
+    MEMBER(qz_occupant, is_hold, 72, 4)         \
+    MEMBER(qz_occupant, has_ended, 76, 4)       \
+    STRUCTURE(qz_stats, 152)                    \
+    MEMBER(qz_stats, live, 0, 8)                \
+    MEMBER(qz_stats, pending, 8, 8)             \
+    MEMBER(qz_stats, kinds, 16, 8)              \
+    MEMBER(qz_stats, retired, 24, 8)            \
+    MEMBER(qz_stats, opened, 32, 8)             \
+    MEMBER(qz_stats, freed, 40, 8)              \
+    MEMBER(qz_stats, drains, 48, 8)             \
+    MEMBER(qz_stats, barriers, 56, 8)           \
+    MEMBER(qz_stats, refused_null, 64, 8)       \
+    MEMBER(qz_stats, refused_bad_handle, 72, 8) \
+    MEMBER(qz_stats, refused_wrong_kind, 80, 8) \
+    MEMBER(qz_stats, refused_freed, 88, 8)      \
+    MEMBER(qz_stats, refused_forked, 96, 8)     \
+    MEMBER(qz_stats, refused_busy, 104, 8)      \
+    MEMBER(qz_stats, refused_other, 112, 8)     \
+    MEMBER(qz_stats, double_free, 120, 8)       \
+    MEMBER(qz_stats, stale, 128, 8)             \
+    MEMBER(qz_stats, wrong_kind, 136, 8)        \
+    MEMBER(qz_stats, not_inside, 144, 8)
 
 #define ASSERT_STRUCTURE(structure, bytes) ASSERT_LAYOUT(sizeof(structure) == (bytes));
 #define ASSERT_MEMBER(structure, member, at, bytes)     \
@@ -48,6 +68,7 @@ LAYOUT(ASSERT_STRUCTURE, ASSERT_MEMBER)
 
 ASSERT_LAYOUT(sizeof(qz_status) == 4); /* int: what ctypes and other languages take it for */
 ASSERT_LAYOUT(sizeof(qz_state) == 4);
+ASSERT_LAYOUT(QZ_MISUSE_DOUBLE_FREE == 1 && QZ_MISUSE_NOT_INSIDE == 4 && QZ_MISUSE_IGNORE == 0 && QZ_MISUSE_ABORT == 2);
 ASSERT_LAYOUT(QZ_OK == 0 && QZ_FREE_PENDING == 1 && QZ_ALREADY_FREED == 2 && QZ_ERR_NULL == -1 &&
               QZ_ERR_NOT_INSIDE == -16);
 

@@ -6,6 +6,8 @@
  * glibc only: the replacement passes on to glibc's own allocator. */
 #include "visitor.h"
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -164,7 +166,66 @@ static void only_the_new_of_a_cache_aware_rundown_allocates(void) {
     succeed_again();
 }
 
+static long before_abort;
+
+static void aborted(int signal) {
+    (void)signal;
+    _Exit(allocations == before_abort ? 42 : 1);
+}
+
+/* The report, the statistics, and the last words of a process that is to abort. */
+static void what_is_told_allocates_nothing(void) {
+    thing t;
+    qz_stats stats;
+    char text[2000];
+    size_t length = 0;
+    int status = 0;
+    qz_handle *h = new_handle(kind, &t);
+    enter(h, kind, "inside", &t);
+    long before = allocations;
+    fail_after(0);
+    CHECK(qz_report(text, sizeof text, &length) == QZ_OK && strstr(text, "'inside'") != NULL);
+    CHECK(qz_stats_get(&stats, sizeof stats) == QZ_OK && stats.live > 0);
+    CHECK_SAY(allocations == before, "asked for memory %ld times", allocations - before);
+    succeed_again();
+    leave(h);
+    EXPECT(qz_handle_free(h, 0), QZ_OK);
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        kind = new_kind("of the child");
+        h = new_handle(kind, &t);
+        EXPECT(qz_handle_free(h, 0), QZ_OK);
+        signal(SIGABRT, aborted);
+        CHECK(qz_misuse_set_level(QZ_MISUSE_ABORT) == QZ_OK);
+        before_abort = allocations;
+        fail_after(0);
+        (void)qz_handle_free(h, 0);
+        _Exit(2);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_SAY(WIFEXITED(status) && WEXITSTATUS(status) == 42, "status 0x%x of a child that was to abort", (unsigned)status);
+}
+
 /* ---- NO_MEMORY, and nothing lost ---- */
+
+static void unused_hook(int32_t misuse, const void *handle, void *ctx) {
+    (void)misuse;
+    (void)handle;
+    (void)ctx;
+}
+
+static void the_hook_stays_as_it_was(void) {
+    static int first, second;
+    EXPECT(qz_misuse_set_hook(unused_hook, &first), QZ_OK);
+    fail_after(0);
+    EXPECT(qz_misuse_set_hook(unused_hook, &second), QZ_ERR_NO_MEMORY);
+    EXPECT(qz_misuse_set_hook(NULL, NULL), QZ_OK);
+    EXPECT(qz_misuse_set_hook(unused_hook, &first), QZ_OK); /* as before: it needs no memory again */
+    succeed_again();
+    EXPECT(qz_misuse_set_hook(NULL, NULL), QZ_OK);
+}
 
 static void new_handles_until_there_is_no_memory(void) {
     enum { MANY = 200000 };
@@ -402,6 +463,8 @@ int main(void) {
     RUN(free_allocates_nothing);
     RUN(embedded_guards_allocate_nothing);
     RUN(only_the_new_of_a_cache_aware_rundown_allocates);
+    RUN(what_is_told_allocates_nothing);
+    RUN(the_hook_stays_as_it_was);
     RUN(new_handles_until_there_is_no_memory);
     RUN(new_kinds_until_there_is_no_memory);
     RUN(new_holds_until_there_is_no_memory);

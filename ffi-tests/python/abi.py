@@ -29,9 +29,19 @@ STATUS = {
     "QZ_ERR_NOT_INSIDE": -16,
 }
 STATE = {"QZ_STATE_OPEN": 0, "QZ_STATE_CLOSING": 1, "QZ_STATE_PENDING": 2, "QZ_STATE_DESTROYING": 3}
+MISUSE = {
+    "QZ_MISUSE_DOUBLE_FREE": 1,
+    "QZ_MISUSE_STALE": 2,
+    "QZ_MISUSE_WRONG_KIND": 3,
+    "QZ_MISUSE_NOT_INSIDE": 4,
+    "QZ_MISUSE_IGNORE": 0,
+    "QZ_MISUSE_COUNT": 1,
+    "QZ_MISUSE_ABORT": 2,
+}
 CONSTANTS = {"QZ_INFINITE": -1, "QZ_DEFAULT_TIMEOUT": -2}
 globals().update(STATUS)
 globals().update(STATE)
+globals().update(MISUSE)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
@@ -42,6 +52,7 @@ status = c_int32
 
 HOOK = CFUNCTYPE(None, c_void_p, c_void_p)
 ON_FREED = CFUNCTYPE(None, c_void_p)
+ON_MISUSE = CFUNCTYPE(None, c_int32, c_void_p, c_void_p)
 
 
 class qz_guard(Structure):
@@ -79,7 +90,34 @@ class qz_occupant(Structure):
     ]
 
 
-STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant)
+class qz_stats(Structure):
+    _fields_ = [
+        (name, c_uint64)
+        for name in (
+            "live",
+            "pending",
+            "kinds",
+            "retired",
+            "opened",
+            "freed",
+            "drains",
+            "barriers",
+            "refused_null",
+            "refused_bad_handle",
+            "refused_wrong_kind",
+            "refused_freed",
+            "refused_forked",
+            "refused_busy",
+            "refused_other",
+            "double_free",
+            "stale",
+            "wrong_kind",
+            "not_inside",
+        )
+    ]
+
+
+STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats)
 
 # name: (result, *arguments)
 FUNCTIONS = {
@@ -104,6 +142,10 @@ FUNCTIONS = {
     "qz_handle_set_label": (status, handle, c_char_p),
     "qz_handle_get_info": (status, handle, POINTER(qz_handle_info), c_size_t),
     "qz_handle_occupants": (status, handle, POINTER(qz_occupant), c_size_t, c_size_t, POINTER(c_size_t)),
+    "qz_report": (status, c_char_p, c_size_t, POINTER(c_size_t)),
+    "qz_stats_get": (status, POINTER(qz_stats), c_size_t),
+    "qz_misuse_set_level": (status, c_int32),
+    "qz_misuse_set_hook": (status, ON_MISUSE, c_void_p),
     "qz_quiesce_all": (status, c_int64, POINTER(c_size_t)),
     "qz_guard_try_enter": (status, POINTER(qz_guard)),
     "qz_guard_leave": (status, POINTER(qz_guard)),

@@ -6,60 +6,47 @@
 
 use crate::error::Error;
 use crate::ffi::Status;
-use crate::handle::{AnyHandle, AnyKind, Occupant};
-use crate::text::fitting;
+use crate::handle::counters::{Counter, count};
+use crate::handle::{AnyHandle, AnyKind};
+use crate::text::Cut;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_char;
 use std::fmt::Write;
 
 const CAPACITY: usize = 1024;
 
-/// Text of bounded length, cut where it does not fit, always ending in a NUL.
-struct Text {
-    bytes: [u8; CAPACITY],
-    length: usize,
-}
-
 thread_local! {
     // No destructors: usable while a thread ends.
     static REFUSED: Cell<Option<Error>> = const { Cell::new(None) };
     static OS_ERROR: Cell<i32> = const { Cell::new(0) };
-    static TEXT: RefCell<Text> = const { RefCell::new(Text { bytes: [0; CAPACITY], length: 0 }) };
+    static TEXT: RefCell<[u8; CAPACITY]> = const { RefCell::new([0; CAPACITY]) };
 }
 
-impl Text {
-    fn clear(&mut self) {
-        self.length = 0;
-        self.bytes[0] = 0;
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, more: &str) -> std::fmt::Result {
-        let room = CAPACITY - 1 - self.length;
-        let more = fitting(more, room).as_bytes();
-        self.bytes[self.length..self.length + more.len()].copy_from_slice(more);
-        self.length += more.len();
-        self.bytes[self.length] = 0;
-        Ok(())
-    }
-}
-
-/// Notes a refusal.
+/// Notes a refusal, and counts it.
 pub(super) fn refuse(error: Error) -> Status {
+    count(counter_of(error));
     REFUSED.set(Some(error));
     OS_ERROR.set(0);
     error.into()
 }
 
+fn counter_of(error: Error) -> Counter {
+    match error {
+        Error::Null => Counter::RefusedNull,
+        Error::BadHandle => Counter::RefusedBadHandle,
+        Error::WrongKind => Counter::RefusedWrongKind,
+        Error::Freed => Counter::RefusedFreed,
+        Error::Forked => Counter::RefusedForked,
+        Error::Busy => Counter::RefusedBusy,
+        _ => Counter::RefusedOther,
+    }
+}
+
 /// Writes the words at once.
-fn tell(write: impl FnOnce(&mut Text)) {
+fn tell(write: impl FnOnce(&mut Cut)) {
     REFUSED.set(None);
     OS_ERROR.set(0);
-    TEXT.with_borrow_mut(|text| {
-        text.clear();
-        write(text);
-    });
+    TEXT.with_borrow_mut(|text| write(&mut Cut::within(text)));
 }
 
 /// Says that handles are left.
@@ -75,7 +62,7 @@ pub(super) fn tell_pending(handle: AnyHandle) {
     let left = AnyKind::of(handle).map_or(0, AnyKind::count_live);
     tell(|text| {
         let _ = write!(text, "the free is pending; ");
-        let before = text.length;
+        let before = text.length();
         if handle.is_stuck() {
             let _ = write!(
                 text,
@@ -88,32 +75,14 @@ pub(super) fn tell_pending(handle: AnyHandle) {
             return;
         }
         // The handle may be over by now; then there is nobody to name.
-        let _ = handle.occupants(|occupant| tell_occupant(text, before, &occupant));
-        if text.length == before {
+        let _ = handle.occupants(|occupant| {
+            let separator = if text.length() == before { "still inside:" } else { "," };
+            let _ = write!(text, "{separator} {occupant}");
+        });
+        if text.length() == before {
             let _ = write!(text, "nobody is inside any more: the object is being destroyed, or was just now");
         }
     });
-}
-
-fn tell_occupant(text: &mut Text, before: usize, occupant: &Occupant) {
-    let operation = text_of(&occupant.operation);
-    let what = if occupant.is_hold { "hold" } else { "operation" };
-    let separator = if text.length == before { "still inside:" } else { "," };
-    let _ = write!(text, "{separator} thread {} '{}'", occupant.thread, text_of(&occupant.thread_name));
-    let _ = write!(text, " in {what} '{}'", if operation.is_empty() { "?" } else { operation });
-    let milliseconds = occupant.since.unwrap_or_default().as_millis();
-    if milliseconds > 0 {
-        let at_least = if occupant.is_hold { "" } else { "at least " };
-        let _ = write!(text, " for {at_least}{milliseconds} ms");
-    }
-    if occupant.has_ended {
-        let _ = write!(text, " (that thread has ended)");
-    }
-}
-
-fn text_of(bytes: &[u8]) -> &str {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    std::str::from_utf8(&bytes[..end]).unwrap_or("(not UTF-8)")
 }
 
 /// The calling thread's last refusal, or pending free, in words: a C string, valid until this thread's
@@ -123,10 +92,9 @@ fn text_of(bytes: &[u8]) -> &str {
 pub fn last_error() -> *const c_char {
     TEXT.with_borrow_mut(|text| {
         if let Some(error) = REFUSED.get() {
-            text.clear();
-            let _ = text.write_str(error.message());
+            let _ = Cut::within(text).write_str(error.message());
         }
-        text.bytes.as_ptr().cast()
+        text.as_ptr().cast()
     })
 }
 

@@ -1,11 +1,13 @@
 //! A handle of whatever kind, as an untrusted 64-bit value. Every typed and every C function goes
 //! through here.
 
+use crate::handle::counters::{Counter, count};
 use crate::handle::free;
 use crate::handle::freed_hooks::{self, FreedHook};
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::lane;
 use crate::handle::life::Life;
+use crate::handle::misuse::{self, Misuse};
 use crate::handle::record::{Own, Record};
 use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
 use crate::handle::slot::Slot;
@@ -72,13 +74,14 @@ impl Resolved {
 
     /// Finds the shell of a handle proper, of `kind` if that is given: holds have a release of their
     /// own. A life that is over passes: what to make of it is the operation's.
+    #[inline]
     pub(crate) fn find_handle(token: u64, kind: Option<AnyKind>) -> Result<Resolved, Error> {
         let resolved = Resolved::find(token)?;
         let expected = kind.map_or(kind::HOLDS, AnyKind::bits);
         match (resolved.shell.check(resolved.identity(Some(expected))), kind) {
             (Ok(_), Some(_)) | (Err(Refusal::Stale), _) | (Err(Refusal::WrongKind), None) => Ok(resolved),
-            (Ok(_), None) => Err(Error::WrongKind),
-            (Err(refusal), _) => Err(refusal.into()),
+            (Ok(_), None) => Err(misuse::refuse(token, Refusal::WrongKind)),
+            (Err(refusal), _) => Err(misuse::refuse(token, refusal)),
         }
     }
 
@@ -110,7 +113,11 @@ impl Resolved {
     /// What to answer a leave without an enter.
     #[cold]
     fn nothing_to_leave(&self) -> Error {
-        self.shell.check(self.identity(None)).map_or_else(Error::from, |_| Error::NotInside)
+        match self.shell.check(self.identity(None)) {
+            Ok(_) => misuse::tell(Misuse::NotInside, self.token),
+            Err(refusal) => return misuse::refuse(self.token, refusal),
+        }
+        Error::NotInside
     }
 
     /// Releases a hold that is noted in `slot`, on whatever thread.
@@ -155,6 +162,16 @@ impl Life for Resolved {
 
     fn may_wait_for_itself_later(&self) -> bool {
         self.own().holds > 0 || self.is_kind()
+    }
+
+    fn on_wait(&self) {
+        if !self.is_kind() {
+            count(Counter::Drains);
+        }
+    }
+
+    fn freed_again(&self) {
+        misuse::tell(Misuse::DoubleFree, self.token);
     }
 
     fn on_destroy(&self) {
@@ -215,6 +232,7 @@ impl AnyHandle {
         kind.retain()?;
         let (index, shell) = vacant::take().inspect_err(|_| kind::release(kind.bits()))?;
         let tenant = Tenant { kind: kind.bits(), object, target: 0, key };
+        count(Counter::Opened);
         let generation = shell.open(tenant, deadline::last_tick());
         Ok(AnyHandle(Parts { key, index, generation }.join()))
     }
@@ -238,7 +256,7 @@ impl AnyHandle {
                 record.begin(slot);
                 Ok(resolved.shell.object())
             }
-            Err(refusal) => Err(kind.explain(refusal.into())),
+            Err(refusal) => Err(misuse::refuse_entry(self.0, kind, refusal)),
         }
     }
 
@@ -255,12 +273,12 @@ impl AnyHandle {
         let slot = Record::current()?.vacant_slot()?;
         match lane::enter(resolved.shell, resolved, kind.bits(), self.0, slot, operation) {
             Ok(()) => Ok(RawEntry { resolved, slot }),
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(misuse::refuse(self.0, refusal)),
         }
     }
 
     /// Takes a hold: as an operation in flight, but it may be released on any thread, and the record
-    /// knows since when.
+    /// knows since when. `explain` says what to answer if the shell refuses.
     ///
     /// # Errors
     /// As [`AnyHandle::enter`].
@@ -271,10 +289,11 @@ impl AnyHandle {
         self,
         kind: AnyKind,
         operation: *const c_char,
+        explain: impl FnOnce(Refusal) -> Error,
     ) -> Result<(*mut c_void, Resolved, &'static Slot), Error> {
         let resolved = Resolved::find(self.0)?;
         let record = Record::current()?;
-        resolved.shell.admit(resolved.identity(Some(kind.bits())))?;
+        resolved.shell.admit(resolved.identity(Some(kind.bits()))).map_err(explain)?;
         // Without a slot for it, it is counted out again.
         let slot = record.note_hold(self.0, operation, deadline::now()).inspect_err(|_| {
             lane::leave_counted(resolved.shell, resolved);
@@ -371,7 +390,7 @@ impl AnyHandle {
         let resolved = Resolved::find_handle(self.0, None)?;
         let id = resolved.identity(None);
         // Counted meanwhile, so that the label does not land in the shell's next life.
-        resolved.shell.admit(id)?;
+        resolved.shell.admit(id).map_err(|refusal| misuse::refuse(self.0, refusal))?;
         resolved.shell.label.set(label);
         lane::leave_counted(resolved.shell, resolved);
         Ok(())

@@ -76,6 +76,8 @@ pub struct Closing<'shell, L> {
 pub enum Begun<'shell, L> {
     /// It is over already.
     Over(Freed),
+    /// It was over before this call: see [`freed_again`].
+    Stale(L),
     /// This call closed it, or took over from one that gave up, and finishes with [`finish`].
     Closed(Closing<'shell, L>),
     /// Another call closed it before, and still waits; or the object is being destroyed.
@@ -85,9 +87,11 @@ pub enum Begun<'shell, L> {
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// To a free, a life that is over is no refusal: another call freed it.
-fn already_freed(refusal: Refusal) -> Result<Freed, Refusal> {
-    if refusal == Refusal::Stale { Ok(Freed::AlreadyFreed) } else { Err(refusal) }
+/// To a free, a life that was over is no refusal: another call freed it.
+#[cold]
+pub fn freed_again<L: Life>(life: &L) -> Freed {
+    life.freed_again();
+    Freed::AlreadyFreed
 }
 
 /// Closes, whoever is inside.
@@ -101,7 +105,8 @@ pub fn begin<L: Life>(shell: &Shell, id: Identity, life: L) -> Result<Begun<'_, 
         Ok(Close::Busy) => Begun::Closed(Closing::of(shell, life, Freed::Destroyed)),
         Ok(Close::TakenOver) => Begun::Closed(Closing::of(shell, life, Freed::AlreadyFreed)),
         Ok(Close::Lost) => Begun::Lost(life),
-        Err(refusal) => Begun::Over(already_freed(refusal)?),
+        Err(Refusal::Stale) => Begun::Stale(life),
+        Err(refusal) => return Err(refusal),
     })
 }
 
@@ -124,7 +129,8 @@ pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option
         Ok(TryClose::Busy | TryClose::Look) => None,
         // Closed by another call, but not yet over: it was still this generation.
         Ok(TryClose::Lost) => Some(Freed::Pending),
-        Err(refusal) => Some(already_freed(refusal)?),
+        Err(Refusal::Stale) => Some(freed_again(life)),
+        Err(refusal) => return Err(refusal),
     })
 }
 
@@ -133,6 +139,7 @@ pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option
 pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: impl Into<Deadline>, life: L) -> Result<Freed, Refusal> {
     Ok(match begin(shell, id, life)? {
         Begun::Over(freed) => freed,
+        Begun::Stale(life) => freed_again(&life),
         Begun::Closed(closing) => {
             let mut closings = [closing];
             finish(&mut closings, deadline);
@@ -196,6 +203,7 @@ pub fn finish<L: Life>(closings: &mut [Closing<'_, L>], deadline: impl Into<Dead
     let deadline = deadline.into();
     for closing in unfinished(closings) {
         closing.shell.note_wait();
+        closing.life.on_wait();
     }
     let mut pause = FIRST_PAUSE;
     loop {

@@ -5,7 +5,9 @@
 //! second release, a stale or a foreign value is a typed error.
 
 use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
+use crate::handle::misuse;
 use crate::handle::shell::{Refusal, Tenant, TryClose};
 use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
@@ -38,8 +40,10 @@ impl RawHold {
         kind: AnyKind,
         operation: *const c_char,
     ) -> Result<(*mut c_void, RawHold), Error> {
+        let explain = |refusal| misuse::refuse_entry(handle.bits(), kind, refusal);
         // SAFETY: the caller's promise.
-        unsafe { RawHold::take_own(handle, kind, operation) }.map_err(|error| kind.explain(error))
+        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, explain) }?;
+        Ok((object, RawHold { resolved, slot }))
     }
 
     /// [`RawHold::take`] by a caller whose kind is beyond doubt.
@@ -54,8 +58,9 @@ impl RawHold {
         kind: AnyKind,
         operation: *const c_char,
     ) -> Result<(*mut c_void, RawHold), Error> {
+        let explain = |refusal| misuse::refuse(handle.bits(), refusal);
         // SAFETY: the caller's promise.
-        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation) }?;
+        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, explain) }?;
         Ok((object, RawHold { resolved, slot }))
     }
 
@@ -107,8 +112,9 @@ impl HoldToken {
         match hold.shell.try_close(hold.identity(Some(kind::HOLDS))) {
             Ok(TryClose::Idle) => {}
             // Nobody enters a hold, so it is never busy, and has no hazard lane.
-            Ok(_) | Err(Refusal::Stale) => return Ok(Freed::AlreadyFreed),
-            Err(refusal) => return Err(refusal.into()),
+            Ok(_) => return Ok(Freed::AlreadyFreed),
+            Err(Refusal::Stale) => return Ok(free::freed_again(&hold)),
+            Err(refusal) => return Err(misuse::refuse(self.0.bits(), refusal)),
         }
         let slot = hold.shell.object().cast::<Slot>();
         let held = Resolved::find(hold.shell.target());

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::deadline;
 use crate::handle::any::{AnyHandle, Resolved};
 use crate::handle::life::Life as _;
+use crate::handle::occupant::Occupant;
 use crate::handle::shell::Shell;
 use crate::handle::{free, kind, records};
 use crate::word::State;
@@ -40,22 +41,13 @@ pub struct Info {
     pub label: [u8; 32],
 }
 
-/// One operation or hold in flight.
-#[derive(Clone, Copy, Debug)]
-pub struct Occupant {
-    /// The thread that began it: the operating system's number.
-    pub thread: u64,
-    /// That thread's name at its first call, padded with NULs.
-    pub thread_name: [u8; 16],
-    /// The operation's name, cut to 39 bytes and padded with NULs.
-    pub operation: [u8; 40],
-    /// How long it has been in flight: of a hold exactly; of an operation at least, from when a free began to wait for it
-    /// (operations take no clock).
-    pub since: Option<Duration>,
-    /// A hold, which any thread may release.
-    pub is_hold: bool,
-    /// The thread has ended.
-    pub has_ended: bool,
+impl Resolved {
+    /// How far its life has come.
+    pub(crate) fn life(&self) -> Life {
+        let state = self.shell.look();
+        // An open one's slots need no look.
+        if state.is_closed() { life_of(state, free::in_flight(state, self)) } else { Life::Open }
+    }
 }
 
 fn life_of(state: State, in_flight: u32) -> Life {

@@ -6,11 +6,13 @@
 
 use crate::allocate::try_box;
 use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::counters::{Counter, count};
 use crate::handle::free::{self, Begun, Freed};
 use crate::handle::label::Label;
 use crate::handle::lane;
 use crate::handle::life::Life;
 use crate::handle::many::{self, Batch};
+use crate::handle::misuse;
 use crate::handle::record::Record;
 use crate::handle::shell::{Shell, Tenant, Vacated};
 use crate::handle::token::Parts;
@@ -97,7 +99,7 @@ impl AnyKind {
     /// Counts a handle that is about to be opened.
     pub(crate) fn retain(self) -> Result<(), Error> {
         let resolved = Resolved::find(self.bits())?;
-        Ok(resolved.shell.admit(resolved.identity(Some(KINDS)))?)
+        resolved.shell.admit(resolved.identity(Some(KINDS))).map_err(|refusal| misuse::refuse(self.bits(), refusal))
     }
 
     /// What to answer a caller that named this kind, when `error` is that a handle is not of it: it may
@@ -146,8 +148,11 @@ impl AnyKind {
         // Before anything is closed. Handles that are opened meanwhile may find no room, and are counted as
         // left.
         let batch = RefCell::new(Batch::with_room(self.count_live() + SPARE_ROOM)?);
-        let freed = match free::begin(kind.shell, kind.identity(Some(KINDS)), KindLife { kind, deadline, batch })? {
+        let life = KindLife { kind, deadline, batch };
+        let begun = free::begin(kind.shell, kind.identity(Some(KINDS)), life);
+        let freed = match begun.map_err(|refusal| misuse::refuse(self.bits(), refusal))? {
             Begun::Over(freed) => freed,
+            Begun::Stale(life) => free::freed_again(&life),
             Begun::Closed(closing) => {
                 let mut closings = [closing];
                 free::finish(&mut closings, deadline);
@@ -212,6 +217,10 @@ impl Life for KindLife {
         self.kind.may_wait_for_itself_later()
     }
 
+    fn freed_again(&self) {
+        self.kind.freed_again();
+    }
+
     fn on_destroy(&self) {
         self.kind.on_destroy();
     }
@@ -261,6 +270,8 @@ pub(crate) fn destroy_object(shell: &Shell) {
         // `AnyKind::new`.
         unsafe { hook(shell.object(), hooks.ctx) };
     }
+    // Before the life is over: whoever has waited for its end finds it counted.
+    count(Counter::Freed);
 }
 
 /// A handle of `kind` is over, after its last callback.

@@ -7,6 +7,8 @@ use crate::handle::shell::{Shell, Vacated};
 pub trait Life {
     /// Which life of the shell it is.
     fn generation(&self) -> u32;
+    /// The closer found somebody inside: it is about to wait, or to give up at once. Called once for each closer.
+    fn on_wait(&self) {}
     /// Wakes what blocks. Called by the closer, which is counted meanwhile. Answers whether it wants to
     /// be called again.
     fn on_close(&self) -> bool;
@@ -18,6 +20,8 @@ pub trait Life {
     fn protecting(&self) -> u32;
     /// Whether no other thread has slots; to be asked through `lane::settle`.
     fn is_alone(&self) -> bool;
+    /// It was over when a free that named it looked.
+    fn freed_again(&self) {}
     /// Destroys the object. Called once, by the owner of the end.
     fn on_destroy(&self);
     /// The life is over; the shell is still the caller's.

@@ -18,7 +18,8 @@ pub fn free_many(
     timeout: Duration,
     each: impl FnMut(usize, Result<Freed, Error>),
 ) -> Result<(), Error> {
-    Batch::with_room(handles.len())?.free(handles.iter().copied(), Deadline::after(timeout), each);
+    let batch = Batch::with_room(handles.len())?;
+    Batch { named: true, ..batch }.free(handles.iter().copied(), Deadline::after(timeout), each);
     Ok(())
 }
 
@@ -28,12 +29,14 @@ pub(crate) struct Batch {
     closings: Vec<Closing<'static, Resolved>>,
     lost: Vec<(usize, Resolved)>,
     room: usize,
+    /// By the caller, whose mistake it is if one is over already; not found by the library, which only came too late.
+    named: bool,
 }
 
 impl Batch {
     /// For `room` handles.
     pub(crate) fn with_room(room: usize) -> Result<Batch, Error> {
-        let mut batch = Batch { closed: Vec::new(), closings: Vec::new(), lost: Vec::new(), room };
+        let mut batch = Batch { closed: Vec::new(), closings: Vec::new(), lost: Vec::new(), room, named: false };
         batch.closed.try_reserve_exact(room).map_err(|_| Error::NoMemory)?;
         batch.closings.try_reserve_exact(room).map_err(|_| Error::NoMemory)?;
         batch.lost.try_reserve_exact(room).map_err(|_| Error::NoMemory)?;
@@ -52,6 +55,8 @@ impl Batch {
                 .and_then(|found| Ok(free::begin(found.shell, found.identity(None), found)?));
             match begun {
                 Ok(Begun::Over(freed)) => each(position, Ok(freed)),
+                Ok(Begun::Stale(found)) if self.named => each(position, Ok(free::freed_again(&found))),
+                Ok(Begun::Stale(_)) => each(position, Ok(Freed::AlreadyFreed)),
                 Ok(Begun::Closed(closing)) => {
                     self.closed.push(position);
                     self.closings.push(closing);

@@ -41,6 +41,8 @@ mod token;
 #[cfg(not(loom))]
 mod any;
 #[cfg(not(loom))]
+pub(crate) mod counters;
+#[cfg(not(loom))]
 mod current;
 #[cfg(not(loom))]
 mod hold;
@@ -51,13 +53,21 @@ mod kind;
 #[cfg(not(loom))]
 mod many;
 #[cfg(not(loom))]
+mod misuse;
+#[cfg(not(loom))]
+mod occupant;
+#[cfg(not(loom))]
 mod process;
 #[cfg(not(loom))]
 mod record;
 #[cfg(not(loom))]
 mod records;
 #[cfg(not(loom))]
+mod report;
+#[cfg(not(loom))]
 mod slots;
+#[cfg(not(loom))]
+mod stats;
 #[cfg(not(loom))]
 mod thread;
 #[cfg(not(loom))]
@@ -87,13 +97,21 @@ pub use any::AnyHandle;
 #[cfg(not(loom))]
 pub use hold::{HoldToken, RawHold};
 #[cfg(not(loom))]
-pub use info::{Info, Life as LifeState, Occupant};
+pub use info::{Info, Life as LifeState};
 #[cfg(not(loom))]
 pub use kind::{AnyKind, Hook, Hooks, hook_panics};
 #[cfg(not(loom))]
 pub use label::LABEL_MAX;
 #[cfg(not(loom))]
 pub use many::{free_many, quiesce_all};
+#[cfg(not(loom))]
+pub use misuse::{Misuse, MisuseHook, MisuseLevel, set_misuse_hook, set_misuse_level};
+#[cfg(not(loom))]
+pub use occupant::Occupant;
+#[cfg(not(loom))]
+pub use report::report;
+#[cfg(not(loom))]
+pub use stats::{Misuses, Refusals, Stats, stats};
 #[cfg(not(loom))]
 pub use typed::{Entry, Handle, Hold, Kind, Token};
 

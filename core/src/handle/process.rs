@@ -7,6 +7,7 @@
 //! `clone` or `vfork` runs no handlers and must only `exec`.
 
 use crate::Error;
+use crate::handle::misuse;
 use crate::handle::token::{KEY_BITS, Parts};
 use crate::shim::{AtomicU32, AtomicU64, Ordering};
 use std::hash::{BuildHasher, Hasher};
@@ -46,6 +47,7 @@ pub(crate) fn key_or_draw() -> Result<u32, Error> {
     if READY.load(Ordering::Acquire) == 0 {
         // Two threads may both get here and register the handlers twice, which is harmless: they are idempotent.
         system::prepare()?;
+        misuse::read();
         READY.store(1, Ordering::Release);
     }
     if mark() == NOT_DRAWN {

@@ -34,6 +34,7 @@
 //! can end it.
 
 use crate::allocate::try_box;
+use crate::handle::counters::Counters;
 use crate::handle::ownership::Ownership;
 use crate::handle::slot::Slot;
 use crate::handle::slots::Slots;
@@ -62,6 +63,8 @@ pub(crate) struct Record {
     hooks: AtomicPtr<HookFrame>,
     /// In the list of all records.
     pub(crate) next: AtomicPtr<Record>,
+    /// What has happened on its threads, one after the other.
+    pub(crate) counters: Counters,
 }
 
 /// A hook (`on_close`, `on_destroy`) that this thread is running for a handle. It lies on the stack, so
@@ -160,6 +163,7 @@ impl Record {
             name: [const { AtomicU64::new(0) }; 2],
             hooks: AtomicPtr::new(ptr::null_mut()),
             next: AtomicPtr::new(ptr::null_mut()),
+            counters: Counters::new(),
         });
         Ok(Box::leak(record.ok_or(Error::NoMemory)?))
     }
@@ -445,4 +449,15 @@ mod tests {
             assert_eq!((record.own(outer), record.own(inner)), (Own::default(), Own::default()));
         });
     }
+}
+#[test]
+fn offsets() {
+    println!(
+        "{} {} {} {} {}",
+        std::mem::offset_of!(Record, operations),
+        std::mem::offset_of!(Record, latest),
+        std::mem::offset_of!(Record, order),
+        std::mem::offset_of!(Record, counters),
+        std::mem::offset_of!(Record, holds)
+    );
 }

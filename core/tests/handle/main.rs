@@ -33,6 +33,7 @@ mod lasting;
 mod many;
 mod occupants;
 mod panics;
+mod report;
 mod storm;
 mod token;
 

@@ -340,7 +340,7 @@ fn free_many_vs_leaves() {
             match begin(&house.shell, life(1), house.resident()).expect("alive") {
                 Begun::Over(freed) => assert_eq!(told(house, Ok(freed)), "destroyed"),
                 Begun::Closed(closing) => closings.push(closing),
-                Begun::Lost(_) => panic!("nobody else frees it"),
+                Begun::Lost(_) | Begun::Stale(_) => panic!("nobody else frees it"),
             }
         }
         finish(&mut closings, Deadline::NEVER);
