@@ -17,6 +17,56 @@ static qz_handle *busy_handle(thing *t) {
     return h;
 }
 
+static uint64_t barriers(void) {
+    qz_stats stats;
+    EXPECT(qz_stats_get(&stats, sizeof stats), QZ_OK);
+    return stats.barriers;
+}
+
+/* Nobody else has ever entered anything, so there is nobody to order. */
+static void alone_no_free_needs_a_barrier(void) {
+    thing t;
+    qz_handle *h = busy_handle(&t);
+    uint64_t before = barriers();
+    EXPECT(qz_handle_free(h, 0), QZ_OK);
+    check_gone(h, &t);
+    CHECK_SAY(barriers() == before, "%llu barriers", (unsigned long long)(barriers() - before));
+}
+
+static qz_status call_enter_and_leave(void *handle) {
+    void *object = NULL;
+    qz_status got = qz_handle_enter(handle, kind, "elsewhere", &object);
+    return got == QZ_OK ? qz_handle_leave(handle) : got;
+}
+
+static void one_barrier_is_enough_for_many(void) {
+    enum { N = 100 };
+    static thing t[3 * N];
+    qz_handle *h[N];
+    qz_status each[N];
+    size_t left = 7;
+    qz_kind *of_all = kind;
+    for (int i = 0; i < N; i++) h[i] = busy_handle(&t[i]);
+    CHECK(call_elsewhere(call_enter_and_leave, h[0]) == QZ_OK); /* another thread's record */
+    uint64_t before = barriers();
+    EXPECT(qz_handle_free_many(h, N, 0, each), QZ_OK);
+    for (int i = 0; i < N; i++) CHECK(each[i] == QZ_OK && destroys(&t[i]) == 1);
+    CHECK_SAY(barriers() - before == 1, "%llu barriers", (unsigned long long)(barriers() - before));
+
+    kind = new_kind("closed together");
+    for (int i = 0; i < N; i++) busy_handle(&t[N + i]);
+    before = barriers();
+    EXPECT(qz_kind_close(kind, 0, &left), QZ_OK);
+    CHECK_SAY(left == 0 && barriers() - before == 1, "%llu barriers", (unsigned long long)(barriers() - before));
+
+    kind = of_all;
+    for (int i = 0; i < N; i++) busy_handle(&t[2 * N + i]);
+    before = barriers();
+    EXPECT(qz_quiesce_all(0, &left), QZ_OK);
+    CHECK_SAY(left == 0 && barriers() - before == 1, "%llu barriers", (unsigned long long)(barriers() - before));
+    for (int i = N; i < 3 * N; i++) CHECK(destroys(&t[i]) == 1);
+}
+
 typedef struct storm {
     qz_handle *handle;
     pthread_t thread;
@@ -43,7 +93,7 @@ static void try_free_refuses_nobody(void) {
     thing t;
     visitor v;
     storm storms[2];
-    long looks = 0, entered = 0;
+    long tries = 0, entered = 0;
     qz_handle *h = busy_handle(&t);
     visitor_enter(&v, h, kind, "stays");
     atomic_store(&stop, false);
@@ -51,7 +101,12 @@ static void try_free_refuses_nobody(void) {
         storms[i] = (storm){h, 0, 0, 0};
         start_thread(&storms[i].thread, storm_main, &storms[i]);
     }
-    for (; looks < 100000; looks++) CHECK(qz_handle_try_free(h) == QZ_ERR_BUSY);
+    /* Some find somebody counted, and need no look at the slots; that many must have looked. */
+    uint64_t before = barriers(), looked = 0;
+    for (; tries < 100000 || looked < 20000; tries++) {
+        CHECK(qz_handle_try_free(h) == QZ_ERR_BUSY);
+        if (tries % 1000 == 0) looked = barriers() - before;
+    }
     atomic_store(&stop, true);
     for (int i = 0; i < 2; i++) {
         pthread_join(storms[i].thread, NULL);
@@ -59,7 +114,7 @@ static void try_free_refuses_nobody(void) {
         CHECK_SAY(storms[i].entered > 1000, "only %ld entries: no storm", storms[i].entered);
         entered += storms[i].entered;
     }
-    printf("    %ld times busy, among %ld entries\n", looks, entered);
+    printf("    %ld times busy, after %llu looks, among %ld entries\n", tries, (unsigned long long)looked, entered);
     visitor_leave(&v);
     EXPECT(qz_handle_try_free(h), QZ_OK);
     check_gone(h, &t);
@@ -199,6 +254,8 @@ static void a_fork_with_threads_inside(void) {
 
 int main(void) {
     kind = new_kind("busy");
+    RUN(alone_no_free_needs_a_barrier);
+    RUN(one_barrier_is_enough_for_many);
     RUN(try_free_refuses_nobody);
     RUN(a_thread_that_ends_inside_is_named_and_hangs_nobody);
     RUN(without_the_barrier);
