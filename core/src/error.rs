@@ -1,5 +1,7 @@
 //! What a refusal is called, in Rust.
 
+use std::ffi::CStr;
+
 /// Why a call was refused. Nothing changed, unless the call's own documentation says so.
 ///
 /// The numbers are those of the C surface; they are never used again for something else.
@@ -51,23 +53,28 @@ impl Error {
     /// One sentence for a person.
     #[must_use]
     pub fn message(self) -> &'static str {
+        self.c_message().to_str().unwrap_or_default()
+    }
+
+    /// The same for C.
+    pub(crate) fn c_message(self) -> &'static CStr {
         match self {
-            Error::Null => "a NULL was given where a value is needed",
-            Error::BadHandle => "not a handle of this library: garbage, an address, or another copy's handle",
-            Error::WrongKind => "a live handle, but of another kind",
-            Error::Freed => "the handle is being freed, or has been",
-            Error::Timeout => "the deadline passed",
-            Error::Busy => "somebody is inside, or in the way",
-            Error::Cancelled => "cancelled",
-            Error::Deadlock => "the caller waits for itself",
-            Error::InvalidArgument => "an argument is outside of what the call takes",
-            Error::Limit => "a count is at its end",
-            Error::NoMemory => "an allocation failed",
-            Error::Io => "the operating system refused",
-            Error::Panic => "a panic was contained",
-            Error::Forked => "a handle of the parent process, used in a forked child",
-            Error::Poisoned => "a panic left the protected value half-changed",
-            Error::NotInside => "a leave without an enter on this thread",
+            Error::Null => c"a NULL was given where a value is needed",
+            Error::BadHandle => c"not a handle of this library: garbage, an address, or another copy's handle",
+            Error::WrongKind => c"a live handle, but of another kind",
+            Error::Freed => c"the handle is being freed, or has been",
+            Error::Timeout => c"the deadline passed",
+            Error::Busy => c"somebody is inside, or in the way",
+            Error::Cancelled => c"cancelled",
+            Error::Deadlock => c"the caller waits for itself",
+            Error::InvalidArgument => c"an argument is outside of what the call takes",
+            Error::Limit => c"a count is at its end",
+            Error::NoMemory => c"an allocation failed",
+            Error::Io => c"the operating system refused",
+            Error::Panic => c"a panic was contained",
+            Error::Forked => c"a handle of the parent process, used in a forked child",
+            Error::Poisoned => c"a panic left the protected value half-changed",
+            Error::NotInside => c"a leave without an enter on this thread",
         }
     }
 }

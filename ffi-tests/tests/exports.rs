@@ -80,6 +80,20 @@ fn the_library_is_hardened_as_usual() {
     assert!(!dynamic.contains("TEXTREL"), "text relocations:\n{dynamic}");
 }
 
+/// A library that needs its thread-local variables at a fixed place, or much of that place, cannot be loaded into a program
+/// whose other libraries have used it up ("cannot allocate memory in static TLS block").
+#[test]
+fn the_library_can_be_loaded_late() {
+    let dynamic = printed_by("readelf", &["-d", "-W"], &Library::built().shared);
+    assert!(!dynamic.contains("STATIC_TLS"), "static thread-local storage:\n{dynamic}");
+    let segments = printed_by("readelf", &["-l", "-W"], &Library::built().shared);
+    let tls = segments.lines().find(|line| line.trim_start().starts_with("TLS")).expect("a TLS segment");
+    let size =
+        tls.split_whitespace().nth(5).and_then(|size| u64::from_str_radix(size.trim_start_matches("0x"), 16).ok());
+    // What glibc keeps for descriptors (the tunable rtld.optional_static_tls) is 512 bytes, for all libraries together.
+    assert!(size.is_some_and(|size| size <= 256), "{size:?} bytes of thread-local storage:\n{segments}");
+}
+
 /// Cargo.toml, the header's macros and (through `c/status.c`, which compares the functions with the macros) the library.
 #[test]
 fn the_headers_version_is_cargos() {

@@ -1,31 +1,39 @@
 //! The calling thread's last refusal, in words.
 //!
 //! A refusal only notes its number; the words are put together when somebody asks. What only the moment
-//! knows (who was inside when a free gave up) is written at once, on a path that has just waited out a
-//! deadline. Fixed memory per thread, no allocation.
+//! knows (who was inside when a free gave up) is written at once, into the thread's record, on a path that has just waited
+//! out a deadline. Fixed memory per thread, no allocation; and little of it thread-local, of which a library that is loaded
+//! late gets only little at a good place.
 
 use crate::error::Error;
 use crate::ffi::Status;
 use crate::handle::counters::{Counter, count};
+use crate::handle::record::Record;
 use crate::handle::{AnyHandle, AnyKind};
 use crate::text::Cut;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::fmt::Write;
 
-const CAPACITY: usize = 1024;
+/// What the last words are.
+#[derive(Clone, Copy)]
+enum Last {
+    Nothing,
+    Refused(Error),
+    /// In the thread's record.
+    Told,
+}
 
 thread_local! {
     // No destructors: usable while a thread ends.
-    static REFUSED: Cell<Option<Error>> = const { Cell::new(None) };
+    static LAST: Cell<Last> = const { Cell::new(Last::Nothing) };
     static OS_ERROR: Cell<i32> = const { Cell::new(0) };
-    static TEXT: RefCell<[u8; CAPACITY]> = const { RefCell::new([0; CAPACITY]) };
 }
 
 /// Notes a refusal, and counts it.
 pub(super) fn refuse(error: Error) -> Status {
     count(counter_of(error));
-    REFUSED.set(Some(error));
+    LAST.set(Last::Refused(error));
     OS_ERROR.set(0);
     error.into()
 }
@@ -44,9 +52,11 @@ fn counter_of(error: Error) -> Counter {
 
 /// Writes the words at once.
 fn tell(write: impl FnOnce(&mut Cut)) {
-    REFUSED.set(None);
+    LAST.set(Last::Told);
     OS_ERROR.set(0);
-    TEXT.with_borrow_mut(|text| write(&mut Cut::within(text)));
+    if let Ok(record) = Record::current() {
+        record.put_into_words(|words| write(&mut Cut::within(words)));
+    }
 }
 
 /// Says that handles are left.
@@ -90,12 +100,11 @@ pub(super) fn tell_pending(handle: AnyHandle) {
 /// yet.
 #[must_use]
 pub fn last_error() -> *const c_char {
-    TEXT.with_borrow_mut(|text| {
-        if let Some(error) = REFUSED.get() {
-            let _ = Cut::within(text).write_str(error.message());
-        }
-        text.as_ptr().cast()
-    })
+    match LAST.get() {
+        Last::Nothing => c"".as_ptr(),
+        Last::Refused(error) => error.c_message().as_ptr(),
+        Last::Told => Record::existing().map_or(c"the free is pending".as_ptr(), Record::words),
+    }
 }
 
 /// The operating system's error number behind the calling thread's last refusal, or 0.

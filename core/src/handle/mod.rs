@@ -59,7 +59,7 @@ mod occupant;
 #[cfg(not(loom))]
 mod process;
 #[cfg(not(loom))]
-mod record;
+pub(crate) mod record;
 #[cfg(not(loom))]
 mod records;
 #[cfg(not(loom))]

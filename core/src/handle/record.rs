@@ -41,7 +41,7 @@ use crate::handle::slots::Slots;
 use crate::handle::{current, records, thread};
 use crate::shim::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::{Error, barrier};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
 use std::ptr;
 
@@ -65,7 +65,14 @@ pub(crate) struct Record {
     pub(crate) next: AtomicPtr<Record>,
     /// What has happened on its threads, one after the other.
     pub(crate) counters: Counters,
+    words: Words,
 }
+
+/// What its thread was told last, in words: a C string.
+struct Words(UnsafeCell<[u8; 1024]>);
+
+// SAFETY: only the owner of the record reads and writes it.
+unsafe impl Sync for Words {}
 
 /// A hook (`on_close`, `on_destroy`) that this thread is running for a handle. It lies on the stack, so
 /// that a free needs no memory.
@@ -164,6 +171,7 @@ impl Record {
             hooks: AtomicPtr::new(ptr::null_mut()),
             next: AtomicPtr::new(ptr::null_mut()),
             counters: Counters::new(),
+            words: Words(UnsafeCell::new([0; 1024])),
         });
         Ok(Box::leak(record.ok_or(Error::NoMemory)?))
     }
@@ -287,6 +295,17 @@ impl Record {
             frame = running.outer;
         }
         own
+    }
+
+    /// Has `write` put down what the calling thread, whose record this is, is told in words.
+    pub(crate) fn put_into_words(&self, write: impl FnOnce(&mut [u8])) {
+        // SAFETY: the owner's alone, and nothing that `write` calls comes back here.
+        write(unsafe { &mut *self.words.0.get() });
+    }
+
+    /// What was put down last: a C string, until it is written again.
+    pub(crate) fn words(&self) -> *const c_char {
+        self.words.0.get().cast_const().cast()
     }
 
     /// The vacant shell that the calling thread, whose record this is, kept.
