@@ -105,7 +105,7 @@ impl Resolved {
     }
 
     /// Ends an operation of the calling thread's that is noted in `slot`.
-    #[inline]
+    #[inline(always)]
     fn leave(&self, slot: &Slot) {
         lane::leave(self.shell, *self, self.token, slot);
     }
@@ -267,7 +267,7 @@ impl AnyHandle {
     ///
     /// # Safety
     /// As [`AnyHandle::enter`].
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn enter_own(self, kind: AnyKind, operation: *const c_char) -> Result<RawEntry, Error> {
         let resolved = Resolved::find(self.0)?;
         let slot = Record::current()?.vacant_slot()?;
@@ -399,7 +399,7 @@ impl AnyHandle {
 
 impl RawEntry {
     /// Ends the operation.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave(self) {
         self.resolved.leave(self.slot);
     }

@@ -87,7 +87,7 @@ pub(crate) const OPEN_AFTER: u32 = 400;
 ///
 /// # Errors
 /// As the variants of [`Refusal`] say; then the slot is empty again.
-#[inline]
+#[inline(always)]
 pub fn enter<L: Life + Copy>(
     shell: &Shell,
     life: L,
@@ -135,7 +135,7 @@ fn enter_counted(
 
 /// Leaves what is noted in `slot`, by the lane it was entered by, and ends the life if that is left to this caller. Does
 /// nothing if the slot does not note `token`: in a forked child, what was entered is the parent's.
-#[inline]
+#[inline(always)]
 pub fn leave<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
     match slot.noted(token) {
         Noted::BySlot => {

@@ -148,7 +148,9 @@ impl<T: Handle> Token<T> {
     /// # Errors
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`], [`Error::Forked`],
     /// [`Error::Limit`], [`Error::NoMemory`].
-    #[inline]
+    // Always: what it answers is in registers then. In memory it is written in parts and read as a whole, which a processor
+    // stalls at.
+    #[inline(always)]
     pub fn enter(self, operation: &'static CStr) -> Result<Entry<T>, Error> {
         // SAFETY: a `'static` C string.
         let entry = unsafe { self.handle.enter_own(T::kind().expected(), operation.as_ptr()) }?;
