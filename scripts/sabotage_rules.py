@@ -60,6 +60,7 @@ PARK = "core/src/park.rs"
 RUNDOWN = "core/src/rundown.rs"
 CACHE_AWARE = "core/src/cache_aware_rundown.rs"
 SHELL = "core/src/handle/shell.rs"
+ENDING = "core/src/handle/ending.rs"
 FREE = "core/src/handle/free.rs"
 LANE = "core/src/handle/lane.rs"
 LIFE = "core/src/handle/life.rs"
@@ -67,6 +68,7 @@ SLOT = "core/src/handle/slot.rs"
 HOOKS = "core/src/handle/freed_hooks.rs"
 DIRECTORY = "core/src/handle/directory.rs"
 ANY = "core/src/handle/any.rs"
+RESOLVED = "core/src/handle/resolved.rs"
 HOLD = "core/src/handle/hold.rs"
 KIND = "core/src/handle/kind.rs"
 RECORD = "core/src/handle/record.rs"
@@ -127,7 +129,7 @@ RULES = [
          "            return Departure::LastCounted;\n        }\n        if change.before.has_sleepers() {",
          "            return Departure::LastCounted;\n        }\n        if false {",
          "model", "guard::last_leave_vs_parked_drainer"),
-    Rule("wake-waiters", "the end of a life does not wake who waits for it", SHELL,
+    Rule("wake-waiters", "the end of a life does not wake who waits for it", ENDING,
          "if change.before.has_waiters() {", "if false {", "model", "shell::reuse_vs_parked_waiter"),
     Rule("wake-rundown", "the last release does not wake who waits", RUNDOWN,
          "released.before.has_waiters() {", "released.before.has_waiters() && false {", "model", "rundown::release_vs_parked_waiter"),
@@ -187,7 +189,7 @@ RULES = [
          "        if state.generation() > generation && generation != 0 {\n            Err(Refusal::Stale)\n        } else if state.generation() != generation || state.is_over() {",
          "        if generation == 0 || state.is_over() {",
          "model", "shell::reuse_vs_stale_enter_awake"),
-    Rule("generation-moves", "a shell is used again under the same generation", SHELL,
+    Rule("generation-moves", "a shell is used again under the same generation", ENDING,
          "State::vacant(state.generation().wrapping_add(1))", "State::vacant(state.generation())",
          "model", "shell::reuse_vs_stale_enter_awake"),
     Rule("vacant-check", "a token of a life that has not begun is let through", SHELL,
@@ -210,10 +212,10 @@ RULES = [
     Rule("last-one-out", "the last one out does not destroy what was left to it", LANE,
          "Departure::LastOfDeferred => true,", "Departure::LastOfDeferred => false,",
          "model", "free::deferred_destroy_vs_leave_awake"),
-    Rule("closer-is-counted", "on_close runs on a destroyed object", SHELL,
+    Rule("closer-is-counted", "on_close runs on a destroyed object", ENDING,
          "(false, true) => Ok(state.closed().with_one_more()),", "(false, true) => Ok(state.closed().deferred().with_one_more()),",
          "model", "free::"),
-    Rule("take-over-claims", "a free takes over, and the last one out has the end as well", SHELL,
+    Rule("take-over-claims", "a free takes over, and the last one out has the end as well", ENDING,
          "if state.is_deferred() => Ok(state.claimed().with_one_more())", "if state.is_deferred() => Ok(state.with_one_more())",
          "model", "take_over::"),
     Rule("early-destroy", "the object is destroyed before all have left", FREE,
@@ -222,7 +224,7 @@ RULES = [
     Rule("destroy-then-say", "a free says destroyed before the destructor has returned", LIFE,
          "    life.on_destroy();\n    life.vacated(shell.vacate());", "    let vacated = shell.vacate();\n    life.on_destroy();\n    life.vacated(vacated);",
          "model", "free::"),
-    Rule("try-free-looks", "try_free closes over somebody's head", SHELL,
+    Rule("try-free-looks", "try_free closes over somebody's head", ENDING,
          "} else if !state.is_idle() || state.is_counted() {\n                Err(Ok(TryClose::Busy))",
          "} else if state.is_counted() {\n                Err(Ok(TryClose::Busy))",
          "model", "free::try_free_vs_enter_awake"),
@@ -230,9 +232,9 @@ RULES = [
          "Outlived::Late | Outlived::WaitsForItself => Freed::Pending,",
          "Outlived::Late | Outlived::WaitsForItself => Freed::AlreadyFreed,",
          "contract", "handle_free"),
-    Rule("waits-for-itself", "a thread that frees from inside waits for itself", ANY,
+    Rule("waits-for-itself", "a thread that frees from inside waits for itself", RESOLVED,
          "own.entries > 0 || holds_all", "holds_all", "twin", ""),
-    Rule("own-holds", "a thread waits for its own holds", ANY,
+    Rule("own-holds", "a thread waits for its own holds", RESOLVED,
          "let holds_all = own.holds > 0 && own.holds >= in_flight;", "let holds_all = own.holds > 0 && in_flight == u32::MAX;",
          "twin", ""),
     Rule("on-close-again", "an operation that blocks just after on_close is never woken", FREE,
@@ -262,19 +264,19 @@ RULES = [
     Rule("slots-keep-alive", "the last one counted destroys what a slot protects", LANE,
          "Departure::LastCounted => claims_end(shell, &life),", "Departure::LastCounted => shell.look().is_deferred(),",
          "model", "lane::deferred_destroy_vs_leaves_of_both_lanes_awake"),
-    Rule("claim-once", "two last ones out both destroy", SHELL,
+    Rule("claim-once", "two last ones out both destroy", ENDING,
          "if self.guard.change(|state| if state == closed { Ok(next) } else { Err(()) }).is_err() {",
          "if self.guard.change(|_| Ok::<_, ()>(next)).is_err() {", "model", "lane::deferred_destroy_vs_two_leaves_awake"),
-    Rule("wake-by-slot", "the last one out by a slot does not wake the closer", SHELL,
+    Rule("wake-by-slot", "the last one out by a slot does not wake the closer", ENDING,
          "        if closed.has_sleepers() {\n            park::wake_all", "        if false {\n            park::wake_all",
          "model", "lane::leave_vs_parked_drainer"),
     Rule("clear-release", "who frees does not see what an operation did by its slot", SLOT,
          "        self.token.store(0, Ordering::Release);", "        self.token.store(0, Ordering::Relaxed);", "model", "lane::"),
     Rule("scan-acquire", "the same, from the other side", SLOT,
          "        self.token.load(Ordering::Acquire) == token", "        self.token.load(Ordering::Relaxed) == token", "model", "lane::"),
-    Rule("try-free-shuts", "a try_free looks while the lane is open", SHELL,
+    Rule("try-free-shuts", "a try_free looks while the lane is open", ENDING,
          "                Ok(state.counted())", "                Ok(state)", "model", "lane::try_free_vs"),
-    Rule("try-free-puts-back", "a try_free that was refused leaves the lane shut", SHELL,
+    Rule("try-free-puts-back", "a try_free that was refused leaves the lane shut", ENDING,
          "                Ok(state.uncounted())", "                Ok(state)", "model", "lane::try_free_vs"),
     Rule("first-record", "the barrier is skipped although another thread has come", LANE,
          "    // Between the close and the look whether there are other threads.\n    barrier::full();", "",
@@ -293,7 +295,7 @@ RULES = [
     Rule("hold-once", "a hold is released twice", HOLD,
          "            Err(Refusal::Stale) => return Ok(free::freed_again(&hold)),", "            Err(Refusal::Stale) => {}",
          "contract", "hold"),
-    Rule("kind-outlives", "a kind is destroyed while its handles live", ANY,
+    Rule("kind-outlives", "a kind is destroyed while its handles live", RESOLVED,
          "        kind::release(kind);\n    }", "        let _ = kind;\n    }", "contract", "kind"),
     Rule("latest-operation", "a signal handler's leave ends the operation it interrupted", RECORD,
          "begun.max_by_key(|slot| slot.since())", "begun.min_by_key(|slot| slot.since())", "contract", "handle_signals"),

@@ -7,12 +7,13 @@ use crate::handle::freed_hooks::{self, FreedHook};
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::lane;
 use crate::handle::life::Life;
-use crate::handle::misuse::{self, Misuse};
-use crate::handle::record::{Own, Record};
-use crate::handle::shell::{Identity, Refusal, Shell, Tenant, Vacated};
+use crate::handle::misuse;
+use crate::handle::record::Record;
+use crate::handle::resolved::Resolved;
+use crate::handle::shell::{Refusal, Tenant};
 use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
-use crate::handle::{DIRECTORY, Freed, process, records, vacant};
+use crate::handle::{Freed, process, vacant};
 use crate::word::State;
 use crate::{Deadline, Error, deadline};
 use std::ffi::{c_char, c_void};
@@ -24,14 +25,6 @@ use std::time::Duration;
 #[repr(transparent)]
 pub struct AnyHandle(u64);
 
-/// A token that named a shell of this process: the index is good, the generation not looked at yet. Two words, which
-/// travel in registers.
-#[derive(Clone, Copy)]
-pub(crate) struct Resolved {
-    pub(crate) token: u64,
-    pub(crate) shell: &'static Shell,
-}
-
 /// An operation in flight on a handle, noted in the calling thread's record. Ended by
 /// [`RawEntry::leave`], on the same thread; dropping it without is safe (the free then waits out its
 /// deadline).
@@ -39,155 +32,6 @@ pub(crate) struct Resolved {
 pub(crate) struct RawEntry {
     resolved: Resolved,
     slot: &'static Slot,
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Error {
-        match refusal {
-            Refusal::NeverIssued => Error::BadHandle,
-            Refusal::Stale | Refusal::Closed => Error::Freed,
-            Refusal::WrongKind => Error::WrongKind,
-            Refusal::Limit => Error::Limit,
-        }
-    }
-}
-
-impl Resolved {
-    /// Finds the shell that `token` names.
-    #[inline]
-    pub(crate) fn find(token: u64) -> Result<Resolved, Error> {
-        match Parts::split(token, process::mark()).and_then(|parts| DIRECTORY.get(parts.index)) {
-            Some(shell) => Ok(Resolved { token, shell }),
-            None => Err(Resolved::explain(token)),
-        }
-    }
-
-    /// Why `token` names none.
-    #[cold]
-    fn explain(token: u64) -> Error {
-        match Parts::of(token) {
-            None if token == 0 => Error::Null,
-            Some(parts) if parts.generation != 0 && process::is_ancestor(parts.key) => Error::Forked,
-            _ => Error::BadHandle,
-        }
-    }
-
-    /// Finds the shell of a handle proper, of `kind` if that is given: holds have a release of their
-    /// own. A life that is over passes: what to make of it is the operation's.
-    #[inline]
-    pub(crate) fn find_handle(token: u64, kind: Option<AnyKind>) -> Result<Resolved, Error> {
-        let resolved = Resolved::find(token)?;
-        let expected = kind.map_or(kind::HOLDS, AnyKind::bits);
-        match (resolved.shell.check(resolved.identity(Some(expected))), kind) {
-            (Ok(_), Some(_)) | (Err(Refusal::Stale), _) | (Err(Refusal::WrongKind), None) => Ok(resolved),
-            (Ok(_), None) => Err(misuse::refuse(token, Refusal::WrongKind)),
-            (Err(refusal), _) => Err(misuse::refuse(token, refusal)),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn identity(&self, kind: Option<u64>) -> Identity {
-        Identity { generation: self.generation(), kind }
-    }
-
-    /// Which shell it is.
-    pub(crate) fn index(&self) -> u32 {
-        Parts::unpack(self.token).index
-    }
-
-    /// What the calling thread has in flight here.
-    fn own(&self) -> Own {
-        Record::existing().map_or_else(Own::default, |record| record.own(self.token))
-    }
-
-    fn is_kind(&self) -> bool {
-        self.shell.kind() == kind::KINDS
-    }
-
-    /// Ends an operation of the calling thread's that is noted in `slot`.
-    #[inline(always)]
-    fn leave(&self, slot: &Slot) {
-        lane::leave(self.shell, *self, self.token, slot);
-    }
-
-    /// What to answer a leave without an enter.
-    #[cold]
-    fn nothing_to_leave(&self) -> Error {
-        match self.shell.check(self.identity(None)) {
-            Ok(_) => misuse::tell(Misuse::NotInside, self.token),
-            Err(refusal) => return misuse::refuse(self.token, refusal),
-        }
-        Error::NotInside
-    }
-
-    /// Releases a hold that is noted in `slot`, on whatever thread.
-    pub(crate) fn release(&self, slot: &Slot) {
-        // In a forked child it is not: there, what was taken is the parent's.
-        if slot.notes(self.token) {
-            slot.clear();
-            let was_inside = lane::leave_counted(self.shell, *self);
-            debug_assert!(was_inside, "a slot stands for one count");
-        }
-    }
-}
-
-impl Life for Resolved {
-    #[inline]
-    fn generation(&self) -> u32 {
-        Parts::unpack(self.token).generation
-    }
-
-    fn protecting(&self) -> u32 {
-        records::protecting(self.token)
-    }
-
-    fn is_alone(&self) -> bool {
-        records::are_own()
-    }
-
-    fn on_close(&self) -> bool {
-        let hooks = kind::hooks_of(self.shell);
-        if let Some(hook) = hooks.on_close {
-            // SAFETY: the closer is counted, so the object is alive; the rest is the contract of `AnyKind::new`.
-            Record::run_hook(self.token, || unsafe { hook(self.shell.object(), hooks.ctx) });
-        }
-        hooks.on_close.is_some() || self.may_wait_for_itself_later()
-    }
-
-    fn waits_for_itself(&self, in_flight: u32) -> bool {
-        let own = self.own();
-        let holds_all = own.holds > 0 && own.holds >= in_flight;
-        own.entries > 0 || holds_all || (self.is_kind() && kind::is_kept_by_caller(self.token))
-    }
-
-    fn may_wait_for_itself_later(&self) -> bool {
-        self.own().holds > 0 || self.is_kind()
-    }
-
-    fn on_wait(&self) {
-        if !self.is_kind() {
-            count(Counter::Drains);
-        }
-    }
-
-    fn freed_again(&self) {
-        misuse::tell(Misuse::DoubleFree, self.token);
-    }
-
-    fn on_destroy(&self) {
-        Record::run_hook(self.token, || kind::destroy_object(self.shell));
-    }
-
-    fn vacated(&self, vacated: Vacated) {
-        // Read before the shell is another's. The kind's own end may follow: this was its last handle.
-        let kind = self.shell.kind();
-        if vacated.notify {
-            // The handle still counts on its kind: a callback that ends the kind waits for itself.
-            Record::run_hook(kind, || freed_hooks::run_ended(self.shell));
-        }
-        vacant::give_back(self.index(), vacated.generation);
-        kind::release(kind);
-    }
 }
 
 impl AnyHandle {

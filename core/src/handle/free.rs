@@ -42,9 +42,10 @@
 //!    `on_destroy` returned.
 
 use crate::deadline::Deadline;
+use crate::handle::ending::{Close, TryClose};
 use crate::handle::lane;
 use crate::handle::life::{Life, end};
-use crate::handle::shell::{Close, Identity, Refusal, Shell, TryClose};
+use crate::handle::shell::{Identity, Refusal, Shell};
 use crate::word::State;
 use std::time::Duration;
 

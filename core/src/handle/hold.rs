@@ -4,11 +4,13 @@
 //! thread that took it. In C it is a token of its own, a shell whose object is that slot, so that a
 //! second release, a stale or a foreign value is a typed error.
 
-use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::any::AnyHandle;
+use crate::handle::ending::TryClose;
 use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::misuse;
-use crate::handle::shell::{Refusal, Tenant, TryClose};
+use crate::handle::resolved::Resolved;
+use crate::handle::shell::{Refusal, Tenant};
 use crate::handle::slot::Slot;
 use crate::handle::token::Parts;
 use crate::handle::{Freed, process, vacant};

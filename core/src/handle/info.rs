@@ -3,9 +3,10 @@
 
 use crate::Error;
 use crate::deadline;
-use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::any::AnyHandle;
 use crate::handle::life::Life as _;
 use crate::handle::occupant::Occupant;
+use crate::handle::resolved::Resolved;
 use crate::handle::shell::Shell;
 use crate::handle::{free, kind, records};
 use crate::word::State;

@@ -5,8 +5,9 @@
 //! flight (its handles), destroy. And once it is destroyed no callback of it can start.
 
 use crate::allocate::try_box;
-use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::any::AnyHandle;
 use crate::handle::counters::{Counter, count};
+use crate::handle::ending::Vacated;
 use crate::handle::free::{self, Begun, Freed};
 use crate::handle::label::Label;
 use crate::handle::lane;
@@ -14,7 +15,8 @@ use crate::handle::life::Life;
 use crate::handle::many::{self, Batch};
 use crate::handle::misuse;
 use crate::handle::record::Record;
-use crate::handle::shell::{Shell, Tenant, Vacated};
+use crate::handle::resolved::Resolved;
+use crate::handle::shell::{Shell, Tenant};
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, process, vacant};
 use crate::shim::{AtomicU64, Ordering};

@@ -72,8 +72,9 @@
 
 use crate::barrier;
 use crate::guard::Departure;
+use crate::handle::ending::LastOut;
 use crate::handle::life::{Life, end};
-use crate::handle::shell::{Identity, LastOut, Refusal, Shell};
+use crate::handle::shell::{Identity, Refusal, Shell};
 use crate::handle::slot::{Noted, Slot};
 use std::ffi::c_char;
 

@@ -1,6 +1,7 @@
 //! One life of a shell, as the layer that gave it an object sees it.
 
-use crate::handle::shell::{Shell, Vacated};
+use crate::handle::ending::Vacated;
+use crate::handle::shell::Shell;
 
 /// What the protocol asks of that layer.
 #[allow(clippy::must_use_candidate, reason = "the answers are used by the protocol alone")]

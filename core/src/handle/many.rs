@@ -1,8 +1,9 @@
 //! Freeing many handles with one deadline.
 
-use crate::handle::any::{AnyHandle, Resolved};
+use crate::handle::any::AnyHandle;
 use crate::handle::free::{self, Begun, Closing};
 use crate::handle::life::Life as _;
+use crate::handle::resolved::Resolved;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, kind, process};
 use crate::{Deadline, Error};

@@ -28,6 +28,7 @@
 //! ```
 
 mod directory;
+mod ending;
 mod free;
 mod freed_hooks;
 mod label;
@@ -65,6 +66,8 @@ mod records;
 #[cfg(not(loom))]
 mod report;
 #[cfg(not(loom))]
+mod resolved;
+#[cfg(not(loom))]
 mod slots;
 #[cfg(not(loom))]
 mod stats;
@@ -81,12 +84,13 @@ pub use free::Freed;
 #[cfg(loom)]
 pub mod pieces {
     pub use super::directory::Directory;
+    pub use super::ending::{Close, TryClose, Vacated};
     pub use super::free::{Begun, Closing, Outlived, begin, finish, free, outlive, try_free};
     pub use super::freed_hooks::{FreedHook, register, run_ended};
     pub use super::lane::{claims_end, enter, leave, leave_closed, leave_counted, settle};
     pub use super::life::{Life, end};
     pub use super::ownership::Ownership;
-    pub use super::shell::{Close, Identity, Refusal, Shell, Tenant, TryClose, Vacated};
+    pub use super::shell::{Identity, Refusal, Shell, Tenant};
     pub use super::slot::Slot;
     pub use crate::barrier::full;
     pub use crate::guard::Departure;

@@ -108,7 +108,8 @@ fn retired<'s>(shells: impl Iterator<Item = &'s Shell>, generation_max: u32) -> 
 mod tests {
     use super::*;
     use crate::handle::directory::Directory;
-    use crate::handle::shell::{Close, Identity, Tenant};
+    use crate::handle::ending::Close;
+    use crate::handle::shell::{Identity, Tenant};
 
     #[test]
     fn a_shell_is_retired_after_its_last_generation_and_not_before() {

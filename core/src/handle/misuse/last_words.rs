@@ -1,9 +1,9 @@
 //! What is said before the process is aborted, without memory and without a lock.
 
-use crate::handle::any::Resolved;
 use crate::handle::kind::{self, KINDS};
 use crate::handle::life::Life as _;
 use crate::handle::misuse::Misuse;
+use crate::handle::resolved::Resolved;
 use crate::text::{Cut, Padded};
 use std::fmt::Write as _;
 
