@@ -203,7 +203,7 @@ impl AnyHandle {
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (a hold), [`Error::Forked`].
     pub fn wait_freed(self, kind: Option<AnyKind>, timeout: Duration) -> Result<(), Error> {
         let resolved = Resolved::find_handle(self.0, kind)?;
-        match free::outlive(resolved.shell, resolved.generation(), Deadline::after(timeout), &resolved) {
+        match free::outlive(resolved.shell, Deadline::after(timeout), &resolved) {
             free::Outlived::Yes => Ok(()),
             free::Outlived::Late => Err(Error::Timeout),
             free::Outlived::WaitsForItself => Err(Error::Deadlock),

@@ -146,7 +146,7 @@ pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: impl Into<Deadline>,
             finish(&mut closings, deadline);
             closings[0].outcome()
         }
-        Begun::Lost(life) => outlive(shell, id.generation, deadline.into(), &life).into(),
+        Begun::Lost(life) => outlive(shell, deadline.into(), &life).into(),
     })
 }
 
@@ -172,7 +172,8 @@ impl From<Outlived> for Freed {
 }
 
 /// Waits until the life is over.
-pub fn outlive<L: Life>(shell: &Shell, generation: u32, deadline: Deadline, life: &L) -> Outlived {
+pub fn outlive<L: Life>(shell: &Shell, deadline: Deadline, life: &L) -> Outlived {
+    let generation = life.generation();
     loop {
         let state = shell.look();
         if state.generation() == generation && life.waits_for_itself(in_flight(state, life)) {

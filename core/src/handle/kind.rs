@@ -163,7 +163,7 @@ impl AnyKind {
             // Somebody else closed it, with `free` perhaps: its handles may still be open.
             Begun::Lost(life) => {
                 life.free_handles();
-                free::outlive(kind.shell, kind.generation(), deadline, &kind).into()
+                free::outlive(kind.shell, deadline, &kind).into()
             }
         };
         // What still counts on the kind: its handles, and those whose last callbacks are running.

@@ -2,7 +2,6 @@
 
 use crate::handle::any::AnyHandle;
 use crate::handle::free::{self, Begun, Closing};
-use crate::handle::life::Life as _;
 use crate::handle::resolved::Resolved;
 use crate::handle::token::Parts;
 use crate::handle::{DIRECTORY, Freed, kind, process};
@@ -71,7 +70,7 @@ impl Batch {
             each(position, Ok(closing.outcome()));
         }
         for (position, found) in self.lost.drain(..) {
-            each(position, Ok(free::outlive(found.shell, found.generation(), deadline, &found).into()));
+            each(position, Ok(free::outlive(found.shell, deadline, &found).into()));
         }
     }
 

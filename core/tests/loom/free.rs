@@ -295,7 +295,7 @@ fn wait_freed_vs_deferred_destroy() {
     explore_at_most(3, ["destroyed", "pending"], || {
         let house = occupied(1);
         let waiter = with(&house, |house| {
-            assert_eq!(outlive(&house.shell, 1, Deadline::NEVER, &house.resident()), Outlived::Yes);
+            assert_eq!(outlive(&house.shell, Deadline::NEVER, &house.resident()), Outlived::Yes);
             house.objects[0].expect_destroyed();
         });
         let leaver = with(&house, |house| come_out(house, 0));
@@ -313,7 +313,7 @@ fn wait_freed_vs_free_awake() {
     explore(["Yes", "Late"].map(str::to_owned), || {
         let house = occupied(0);
         let waiter = with(&house, |house| {
-            let outlived = outlive(&house.shell, 1, Deadline::PASSED, &house.resident());
+            let outlived = outlive(&house.shell, Deadline::PASSED, &house.resident());
             if outlived == Outlived::Yes {
                 house.objects[0].expect_destroyed();
             }
