@@ -84,6 +84,8 @@ fn generate(root: &Path) -> String {
         "guard",
         "rundown",
         "cache_aware_rundown",
+        "cancel",
+        "semaphore",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

@@ -188,6 +188,10 @@ typedef enum qz_misuse_level {
 /// counts the parent's.
 typedef struct qz_cache_aware_rundown qz_cache_aware_rundown;
 
+/// Ends the waits it is given to, as soon as it is cancelled. A call that waits keeps a share of it: freeing
+/// the handle neither cancels nor disturbs that call.
+typedef struct qz_cancel qz_cancel;
+
 /// A handle of whatever kind: a token, never an address.
 typedef struct qz_handle qz_handle;
 
@@ -196,6 +200,11 @@ typedef struct qz_hold qz_hold;
 
 /// A kind of handle: its callbacks and its name. A token, and itself a handle: QZ_HANDLE(kind).
 typedef struct qz_kind qz_kind;
+
+/// A number of permits. Fair: first in, first out; a caller that wants many is not overtaken by those that want
+/// few. Not re-entrant: a thread that waits for permits that it has itself waits on. Permits may be given back
+/// on another thread.
+typedef struct qz_semaphore qz_semaphore;
 
 /// The callbacks of a kind. Set `struct_size` to `sizeof(qz_kind_ops)`, so that this may grow; zero what
 /// you do not use.
@@ -239,8 +248,8 @@ typedef struct qz_handle_info {
 typedef struct qz_occupant {
   /// The thread that began it, as the operating system numbers it (on Linux: gettid).
   uint64_t thread_id;
-  /// Milliseconds it has been in flight: of a hold exactly; of an operation at least, from when a free
-  /// began to wait for it (operations take no clock). -1: not known.
+  /// Milliseconds: a hold has been held or waited for, exactly; an operation has been in flight at
+  /// least, from when a free began to wait for it (operations take no clock). -1: not known.
   int64_t since_ms;
   /// That thread's name, as of its first call in here.
   char thread_name[16];
@@ -250,6 +259,10 @@ typedef struct qz_occupant {
   uint32_t is_hold;
   /// 1: the thread has ended.
   uint32_t has_ended;
+  /// 1: the thread waits for what it is to hold.
+  uint32_t is_waiting;
+  /// Zero.
+  uint32_t reserved;
 } qz_occupant;
 
 /// What there is in this process, and how often things have happened. Kinds and holds are no handles here.
@@ -515,7 +528,17 @@ qz_status qz_handle_hold(qz_handle *h,
                          void **out_object,
                          qz_hold **out_hold);
 
-/// Gives a hold back, on any thread. Does not block, but for `on_destroy`.
+/// Says that the hold belongs to another thread from now on: the one that took it may then wait for
+/// what is held, where it would be told that it waits for itself, and a free by it waits for the hold as for
+/// any other's. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_FREED: it is released.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED.
+qz_status qz_hold_pass_on(qz_hold *hold);
+
+/// Gives a hold back, on any thread: what it had taken, and then itself. Does not block, but for
+/// `on_destroy`.
 ///
 /// - QZ_OK: this call did (or `hold` is NULL). If its handle was freed meanwhile and this was the last
 ///   one out, `on_destroy` has run, on this thread.
@@ -729,6 +752,125 @@ qz_status qz_cache_aware_rundown_re_init(qz_cache_aware_rundown *r);
 /// - QZ_ERR_BUSY: not complete (in progress, or never begun), so nothing was changed.
 /// - QZ_ERR_INVALID_ARGUMENT: misaligned.
 qz_status qz_cache_aware_rundown_delete(qz_cache_aware_rundown *r);
+
+/* ---- Cancel tokens: ending waits from outside. -------------------------------------------------------*/
+
+/// A token that is not cancelled. Does not block. Pairs with qz_cancel_free.
+///
+/// - QZ_OK: `*out_cancel` is the handle.
+/// - QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_cancel` is NULL.
+qz_status qz_cancel_new(qz_cancel **out_cancel);
+
+/// A token that is cancelled with `parent`, and can be by itself. Does not block. It outlives the handle of
+/// its parent. Pairs with qz_cancel_free.
+///
+/// - QZ_OK: `*out_cancel` is the handle.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (of `parent`),
+///   QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_cancel` is NULL.
+qz_status qz_cancel_child(qz_cancel *parent, qz_cancel **out_cancel);
+
+/// Cancels it and its children, for ever: every call that waits with one of them ends
+/// as cancelled, and so does every later one. Never blocks. As often as you like.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
+///   thread's first call).
+qz_status qz_cancel_cancel(qz_cancel *cancel);
+
+/// Has it cancelled `timeout_ms` from now, unless it is earlier; the earliest of several calls counts. Takes no
+/// thread and no timer: the calls that wait with it or its children keep the deadline. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
+///   QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_cancel_after(qz_cancel *cancel,
+                          int64_t timeout_ms);
+
+/// Whether a wait with it would end at once: true unless `cancel` is an open token that is not cancelled. Never blocks.
+bool qz_cancel_is_cancelled(qz_cancel *cancel);
+
+/// Waits until it is cancelled.
+///
+/// - QZ_OK: it is.
+/// - QZ_ERR_TIMEOUT.
+/// - QZ_ERR_FREED: it was freed before. (Freed meanwhile, it is still waited for: a parent may cancel it.)
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_cancel_wait(qz_cancel *cancel,
+                         int64_t timeout_ms);
+
+/// As qz_handle_free. Whoever waits with it goes on waiting, and is not counted as inside.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_cancel_free(qz_cancel *cancel, int64_t timeout_ms);
+
+/* ---- A number of permits, to be taken and given back. ------------------------------------------------*/
+
+/// A semaphore with `initial` permits, never more than `max` (at most 2^28). Does not block. Pairs with
+/// qz_semaphore_free.
+///
+/// - QZ_OK: `*out_semaphore` is the handle.
+/// - QZ_ERR_INVALID_ARGUMENT (`max` is 0 or too large, or `initial` is more), QZ_ERR_NULL, QZ_ERR_LIMIT,
+///   QZ_ERR_NO_MEMORY: `*out_semaphore` is NULL.
+qz_status qz_semaphore_new(uint32_t initial, uint32_t max, qz_semaphore **out_semaphore);
+
+/// Takes `permits` permits, waiting until they are there. They are given back by qz_hold_release.
+///
+/// - QZ_OK: `*out_hold` owns them.
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has them), QZ_ERR_CANCELLED, QZ_ERR_FREED (the semaphore, before or
+///   meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT: `permits` is 0 or more than the maximum, so that no wait would help; or `timeout_ms`.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of `cancel`, which may be NULL),
+///   QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_semaphore_acquire(qz_semaphore *semaphore,
+                               uint32_t permits,
+                               int64_t timeout_ms,
+                               qz_cancel *cancel,
+                               qz_hold **out_hold);
+
+/// Takes `permits` permits if they are there and nobody waits. Never blocks.
+///
+/// - QZ_OK: `*out_hold` owns them.
+/// - QZ_ERR_BUSY (qz_last_error() says who has them), QZ_ERR_FREED, QZ_ERR_INVALID_ARGUMENT (`permits` is 0 or more
+///   than the maximum), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT,
+///   QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_semaphore_try_acquire(qz_semaphore *semaphore,
+                                   uint32_t permits,
+                                   qz_hold **out_hold);
+
+/// Adds permits. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_LIMIT: there would be more than the maximum, counting those that are taken; none was added.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
+///   first call).
+qz_status qz_semaphore_add(qz_semaphore *semaphore,
+                           uint32_t permits);
+
+/// Takes up to `permits` of the permits that are there away for good. Never blocks.
+///
+/// - QZ_OK: `*out_forgotten` (unless NULL) is how many.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
+///   first call).
+qz_status qz_semaphore_forget(qz_semaphore *semaphore,
+                              uint32_t permits,
+                              uint32_t *out_forgotten);
+
+/// How many permits are there, at some moment during the call. Never blocks.
+///
+/// - QZ_OK: `*out_available` is the number.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
+///   first call).
+qz_status qz_semaphore_available(qz_semaphore *semaphore,
+                                 uint32_t *out_available);
+
+/// As qz_handle_free. Whoever waits for permits is refused at once, as freed; permits that are out are waited for.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_semaphore_free(qz_semaphore *semaphore,
+                            int64_t timeout_ms);
 
 #ifdef __cplusplus
 }  // extern "C"

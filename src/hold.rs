@@ -42,7 +42,20 @@ pub unsafe extern "C" fn qz_handle_hold(
     unsafe { ffi::produce(out_hold, take).into() }
 }
 
-/// Gives a hold back, on any thread. Does not block, but for `on_destroy`.
+/// Says that the hold belongs to another thread from now on: the one that took it may then wait for
+/// what is held, where it would be told that it waits for itself, and a free by it waits for the hold as for
+/// any other's. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_FREED: it is released.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_hold_pass_on(hold: *mut qz_hold) -> qz_status {
+    ffi::pass_on(hold).into()
+}
+
+/// Gives a hold back, on any thread: what it had taken, and then itself. Does not block, but for
+/// `on_destroy`.
 ///
 /// - QZ_OK: this call did (or `hold` is NULL). If its handle was freed meanwhile and this was the last
 ///   one out, `on_destroy` has run, on this thread.

@@ -12,6 +12,7 @@
 )]
 
 pub mod cache_aware_rundown;
+pub mod cancel;
 pub mod free;
 pub mod guard;
 pub mod handle;
@@ -20,6 +21,7 @@ pub mod kind;
 pub mod misuse;
 pub mod report;
 pub mod rundown;
+pub mod semaphore;
 mod sized;
 pub mod stats;
 pub mod status;

@@ -49,8 +49,8 @@ pub struct qz_handle_info {
 pub struct qz_occupant {
     /// The thread that began it, as the operating system numbers it (on Linux: gettid).
     pub thread_id: u64,
-    /// Milliseconds it has been in flight: of a hold exactly; of an operation at least, from when a free
-    /// began to wait for it (operations take no clock). -1: not known.
+    /// Milliseconds: a hold has been held or waited for, exactly; an operation has been in flight at
+    /// least, from when a free began to wait for it (operations take no clock). -1: not known.
     pub since_ms: i64,
     /// That thread's name, as of its first call in here.
     pub thread_name: [c_char; 16],
@@ -60,6 +60,10 @@ pub struct qz_occupant {
     pub is_hold: u32,
     /// 1: the thread has ended.
     pub has_ended: u32,
+    /// 1: the thread waits for what it is to hold.
+    pub is_waiting: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Gives the handle a name for people, cut to 31 bytes. Two calls at the same time may mix their texts.
@@ -143,6 +147,8 @@ pub unsafe extern "C" fn qz_handle_occupants(
                 operation: occupant.operation.map(character),
                 is_hold: u32::from(occupant.is_hold),
                 has_ended: u32::from(occupant.has_ended),
+                is_waiting: u32::from(occupant.is_waiting),
+                reserved: 0,
             };
             if len < cap {
                 // SAFETY: `out` has room for `cap` structs of `size` bytes.

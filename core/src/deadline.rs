@@ -33,6 +33,16 @@ impl Deadline {
         self == Deadline::PASSED || (self != Deadline::NEVER && now() >= self.0)
     }
 
+    /// For an atomic; in the order of time.
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// See [`Deadline::to_bits`].
+    pub(crate) fn from_bits(bits: u64) -> Deadline {
+        Deadline(bits)
+    }
+
     /// Nanoseconds on the clock of [`now`], or `None` for never.
     pub(crate) fn nanos(self) -> Option<u64> {
         (self != Deadline::NEVER).then_some(self.0)

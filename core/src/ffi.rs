@@ -55,6 +55,8 @@ mod last_error;
 mod report;
 #[path = "ffi/status.rs"]
 mod status;
+#[path = "ffi/wait.rs"]
+mod wait;
 pub use free::{
     DEFAULT_TIMEOUT, close_kind, free, free_handle, free_many, free_timeout, on_freed, on_handle_freed, quiesce_all,
     try_free, try_free_handle, wait_freed, wait_handle_freed,
@@ -62,6 +64,7 @@ pub use free::{
 pub use last_error::{last_error, last_os_error};
 pub use report::report;
 pub use status::Status;
+pub use wait::{cancel_token, take, take_once, try_take, wait};
 
 /// Wait without end.
 pub const INFINITE: i64 = -1;
@@ -212,6 +215,11 @@ pub fn release(hold: *mut impl Sized) -> Status {
         return Status::Ok;
     }
     call(|| HoldToken::from_raw(hold).release())
+}
+
+/// Says that a hold belongs to another thread from now on.
+pub fn pass_on(hold: *mut impl Sized) -> Status {
+    call(|| HoldToken::from_raw(hold).pass_on())
 }
 
 /// `value` in leaked memory, for authors who hand out addresses and guard them in place

@@ -8,6 +8,7 @@
 //! | something that is shut and opened again | [`RundownRef`] (8 bytes) |
 //! | the same, used by many threads all the time | [`CacheAwareRundown`] (128 bytes for each processor) |
 //! | a type that foreign code holds by an opaque pointer | [`Handle`], [`Kind`] and [`Token`] |
+//! | locks, permits, resources to wait for, with a deadline and a cancel token | [`sync`] |
 //!
 //! [`ffi`] has the plain generic functions that turn the last into exported C functions of three to six
 //! lines.
@@ -24,13 +25,16 @@ mod error;
 mod guard;
 mod park;
 mod rundown;
+mod shared;
 mod shim;
 mod text;
+mod wait;
 mod word;
 
 #[cfg(not(loom))]
 pub mod ffi;
 pub mod handle;
+pub mod sync;
 
 pub use cache_aware_rundown::{CacheAwareRundown, CacheAwareRundownGuard};
 pub use deadline::Deadline;
@@ -39,3 +43,4 @@ pub use guard::{BeginFree, EnterError, FFI_HANDLE_FREE_DEADLINE, HandleGuard, Ha
 #[cfg(not(loom))]
 pub use handle::{AnyHandle, Entry, Freed, Handle, Hold, Kind, Token};
 pub use rundown::{RundownError, RundownGuard, RundownRef};
+pub use wait::{Interrupted, Wait, block_on};

@@ -24,6 +24,10 @@ mod backend;
 #[path = "park/model.rs"]
 mod backend;
 
+#[path = "park/parker.rs"]
+mod parker;
+pub(crate) use parker::Parker;
+
 /// What to sleep on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {

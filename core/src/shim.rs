@@ -7,7 +7,7 @@
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// How often a drain looks at the word before it sleeps: about 20 us of `pause`, long enough to meet the
 /// last leave of a short operation awake (0.3 us instead of the 4 to 15 us of a futex wake).

@@ -31,13 +31,15 @@
     MEMBER(qz_handle_info, age_ms, 16, 8)       \
     MEMBER(qz_handle_info, kind, 24, 32)        \
     MEMBER(qz_handle_info, label, 56, 32)       \
-    STRUCTURE(qz_occupant, 80)                  \
+    STRUCTURE(qz_occupant, 88)                  \
     MEMBER(qz_occupant, thread_id, 0, 8)        \
     MEMBER(qz_occupant, since_ms, 8, 8)         \
     MEMBER(qz_occupant, thread_name, 16, 16)    \
     MEMBER(qz_occupant, operation, 32, 40)      \
     MEMBER(qz_occupant, is_hold, 72, 4)         \
     MEMBER(qz_occupant, has_ended, 76, 4)       \
+    MEMBER(qz_occupant, is_waiting, 80, 4)      \
+    MEMBER(qz_occupant, reserved, 84, 4)        \
     STRUCTURE(qz_stats, 152)                    \
     MEMBER(qz_stats, live, 0, 8)                \
     MEMBER(qz_stats, pending, 8, 8)             \

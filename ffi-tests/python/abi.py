@@ -45,7 +45,7 @@ globals().update(MISUSE)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = c_void_p
+handle = kind = hold = cancel = semaphore = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -87,6 +87,8 @@ class qz_occupant(Structure):
         ("operation", c_char * 40),
         ("is_hold", c_uint32),
         ("has_ended", c_uint32),
+        ("is_waiting", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -132,6 +134,7 @@ FUNCTIONS = {
     "qz_handle_enter": (status, handle, kind, c_char_p, POINTER(c_void_p)),
     "qz_handle_leave": (status, handle),
     "qz_handle_hold": (status, handle, kind, c_char_p, POINTER(c_void_p), POINTER(hold)),
+    "qz_hold_pass_on": (status, hold),
     "qz_hold_release": (status, hold),
     "qz_handle_is_closing": (c_bool, handle),
     "qz_handle_free": (status, handle, c_int64),
@@ -160,6 +163,20 @@ FUNCTIONS = {
     "qz_cache_aware_rundown_release": (status, cache_aware_rundown, c_uint32, c_uint32),
     "qz_cache_aware_rundown_wait": (status, cache_aware_rundown, c_int64),
     "qz_cache_aware_rundown_re_init": (status, cache_aware_rundown),
+    "qz_cancel_new": (status, POINTER(cancel)),
+    "qz_cancel_child": (status, cancel, POINTER(cancel)),
+    "qz_cancel_cancel": (status, cancel),
+    "qz_cancel_after": (status, cancel, c_int64),
+    "qz_cancel_is_cancelled": (c_bool, cancel),
+    "qz_cancel_wait": (status, cancel, c_int64),
+    "qz_cancel_free": (status, cancel, c_int64),
+    "qz_semaphore_new": (status, c_uint32, c_uint32, POINTER(semaphore)),
+    "qz_semaphore_acquire": (status, semaphore, c_uint32, c_int64, cancel, POINTER(hold)),
+    "qz_semaphore_try_acquire": (status, semaphore, c_uint32, POINTER(hold)),
+    "qz_semaphore_add": (status, semaphore, c_uint32),
+    "qz_semaphore_forget": (status, semaphore, c_uint32, POINTER(c_uint32)),
+    "qz_semaphore_available": (status, semaphore, POINTER(c_uint32)),
+    "qz_semaphore_free": (status, semaphore, c_int64),
     "qz_cache_aware_rundown_delete": (status, cache_aware_rundown),
 }
 

@@ -95,6 +95,20 @@ pub(super) fn tell_pending(handle: AnyHandle) {
     });
 }
 
+/// Says who has what was to be taken.
+pub(super) fn tell_held(error: Error, handle: AnyHandle) {
+    tell(|text| {
+        let _ = write!(text, "{}", error.message());
+        let before = text.length();
+        let _ = handle.occupants(|occupant| {
+            if occupant.is_hold {
+                let separator = if text.length() == before { "; held by:" } else { "," };
+                let _ = write!(text, "{separator} {occupant}");
+            }
+        });
+    });
+}
+
 /// The calling thread's last refusal, or pending free, in words: a C string, valid until this thread's
 /// next call of a function that answers a [`Status`], or of this one. Empty when nothing was refused
 /// yet.

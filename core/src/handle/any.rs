@@ -11,7 +11,7 @@ use crate::handle::misuse;
 use crate::handle::record::Record;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::{Refusal, Tenant};
-use crate::handle::slot::Slot;
+use crate::handle::slot::{Phase, Slot};
 use crate::handle::token::Parts;
 use crate::handle::{Freed, process, vacant};
 use crate::word::State;
@@ -121,8 +121,8 @@ impl AnyHandle {
         }
     }
 
-    /// Takes a hold: as an operation in flight, but it may be released on any thread, and the record
-    /// knows since when. `explain` says what to answer if the shell refuses.
+    /// Takes a hold, or begins to wait for one: as an operation in flight, but it may be released on any thread, and the
+    /// record knows since when. `explain` says what to answer if the shell refuses.
     ///
     /// # Errors
     /// As [`AnyHandle::enter`].
@@ -133,13 +133,14 @@ impl AnyHandle {
         self,
         kind: AnyKind,
         operation: *const c_char,
+        phase: Phase,
         explain: impl FnOnce(Refusal) -> Error,
     ) -> Result<(*mut c_void, Resolved, &'static Slot), Error> {
         let resolved = Resolved::find(self.0)?;
         let record = Record::current()?;
         resolved.shell.admit(resolved.identity(Some(kind.bits()))).map_err(explain)?;
         // Without a slot for it, it is counted out again.
-        let slot = record.note_hold(self.0, operation, deadline::now()).inspect_err(|_| {
+        let slot = record.note_hold(self.0, operation, phase, deadline::now()).inspect_err(|_| {
             lane::leave_counted(resolved.shell, resolved);
         })?;
         Ok((resolved.shell.object(), resolved, slot))

@@ -11,7 +11,7 @@ use crate::handle::kind::{self, AnyKind};
 use crate::handle::misuse;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::{Refusal, Tenant};
-use crate::handle::slot::Slot;
+use crate::handle::slot::{Phase, Slot};
 use crate::handle::token::Parts;
 use crate::handle::{Freed, process, vacant};
 use crate::{Error, deadline};
@@ -44,11 +44,11 @@ impl RawHold {
     ) -> Result<(*mut c_void, RawHold), Error> {
         let explain = |refusal| misuse::refuse_entry(handle.bits(), kind, refusal);
         // SAFETY: the caller's promise.
-        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, explain) }?;
+        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, Phase::Held, explain) }?;
         Ok((object, RawHold { resolved, slot }))
     }
 
-    /// [`RawHold::take`] by a caller whose kind is beyond doubt.
+    /// [`RawHold::take`] by a caller whose kind is beyond doubt; or the wait for a hold.
     ///
     /// # Errors
     /// As [`AnyHandle::enter`].
@@ -59,10 +59,11 @@ impl RawHold {
         handle: AnyHandle,
         kind: AnyKind,
         operation: *const c_char,
+        phase: Phase,
     ) -> Result<(*mut c_void, RawHold), Error> {
         let explain = |refusal| misuse::refuse(handle.bits(), refusal);
         // SAFETY: the caller's promise.
-        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, explain) }?;
+        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, phase, explain) }?;
         Ok((object, RawHold { resolved, slot }))
     }
 
@@ -71,16 +72,38 @@ impl RawHold {
         self.resolved.release(self.slot);
     }
 
+    /// Gives back what was taken, and then the hold.
+    pub(crate) fn give_back(self) {
+        self.resolved.give_back(self.slot);
+        self.release();
+    }
+
+    /// The wait is over: `taken` is what the handle's kind takes back when the hold is given back.
+    pub(crate) fn take_over(&self, taken: u64, since: u64) {
+        self.slot.set_taken(taken);
+        self.slot.set_phase(Phase::Held, since);
+    }
+
+    /// When it was taken, or begun to be waited for.
+    pub(crate) fn since(&self) -> u64 {
+        self.slot.since()
+    }
+
+    /// What the calling thread has taken from the same handle, and not passed on.
+    pub(crate) fn own_holds(&self) -> u32 {
+        self.resolved.own().holds
+    }
+
     /// A token for C.
     ///
     /// # Errors
-    /// [`Error::NoMemory`], [`Error::Limit`]; then the hold is released.
+    /// [`Error::NoMemory`], [`Error::Limit`]; then the hold is given back.
     pub fn into_token(self) -> Result<HoldToken, Error> {
         let key = process::key();
         let (index, shell) = match vacant::take() {
             Ok(taken) => taken,
             Err(error) => {
-                self.release();
+                self.give_back();
                 return Err(error);
             }
         };
@@ -104,7 +127,29 @@ impl HoldToken {
         self.0.into_raw()
     }
 
-    /// Releases the hold: [`Freed::Destroyed`] to the one call that did, [`Freed::AlreadyFreed`] to
+    /// From now on the hold belongs to another thread than the one that took it: that may wait for it. Without effect on one
+    /// that is released meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`] (released), [`Error::Forked`].
+    pub fn pass_on(self) -> Result<(), Error> {
+        let hold = Resolved::find(self.0.bits())?;
+        let check = || hold.shell.check(hold.identity(Some(kind::HOLDS)));
+        let explain = |refusal| misuse::refuse(self.0.bits(), refusal);
+        check().map_err(explain)?;
+        let slot = hold.shell.object().cast::<Slot>();
+        // It was a hold's: looked up while this one was alive.
+        check().map_err(explain)?;
+        // SAFETY: the object of a hold is a slot, and records are leaked.
+        let slot = unsafe { &*slot };
+        let since = slot.since();
+        // If it is released now the slot may become another hold's; but then that one has another time.
+        check().map_err(explain)?;
+        slot.pass_on(since);
+        Ok(())
+    }
+
+    /// Releases the hold, after what it had taken is given back: [`Freed::Destroyed`] to the one call that did, [`Freed::AlreadyFreed`] to
     /// every other.
     ///
     /// # Errors
@@ -122,7 +167,7 @@ impl HoldToken {
         let held = Resolved::find(hold.shell.target());
         vacant::give_back(hold.index(), hold.shell.vacate().generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
-        held?.release(unsafe { &*slot });
+        RawHold { resolved: held?, slot: unsafe { &*slot } }.give_back();
         Ok(Freed::Destroyed)
     }
 }

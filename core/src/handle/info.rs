@@ -6,6 +6,7 @@ use crate::deadline;
 use crate::handle::any::AnyHandle;
 use crate::handle::life::Life as _;
 use crate::handle::occupant::Occupant;
+use crate::handle::records::Sighting;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::Shell;
 use crate::handle::{free, kind, records};
@@ -72,7 +73,7 @@ impl AnyHandle {
     pub fn info(self) -> Result<Info, Error> {
         let handle = Resolved::find_handle(self.bits(), None)?;
         let id = handle.identity(None);
-        let holds = records::sightings(handle.token).filter(|sighting| sighting.since.is_some()).count();
+        let holds = records::sightings(handle.token).filter(Sighting::is_hold).count();
         let label = handle.shell.label.get();
         let opened_at = handle.shell.opened_at();
         let kind = kind_name(handle.shell);
@@ -114,10 +115,12 @@ impl AnyHandle {
                 thread_name: sighting.record.thread_name(),
                 operation,
                 since: sighting
-                    .since
+                    .hold
+                    .map(|(_, since)| since)
                     .or_else(|| handle.shell.closed_at())
                     .map(|since| Duration::from_nanos(now.saturating_sub(since))),
-                is_hold: sighting.since.is_some(),
+                is_hold: sighting.is_hold(),
+                is_waiting: sighting.hold.is_some() && !sighting.is_hold(),
                 has_ended: sighting.record.has_ended(),
             });
         }

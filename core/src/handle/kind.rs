@@ -33,6 +33,9 @@ pub(crate) const HOLDS: u64 = 4;
 /// A callback: the handle's object, and the kind's context.
 pub type Hook = unsafe extern "C" fn(object: *mut c_void, ctx: *mut c_void);
 
+/// Takes back what a hold had taken of the handle's object. Called once for each, before the hold ends.
+pub(crate) type ReleaseHook = unsafe extern "C" fn(object: *mut c_void, taken: u64);
+
 /// A kind's callbacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Hooks {
@@ -49,6 +52,7 @@ const NO_HOOKS: Hooks = Hooks { on_close: None, on_destroy: None, ctx: std::ptr:
 struct KindObject {
     name: Label,
     hooks: Hooks,
+    on_release: Option<ReleaseHook>,
 }
 
 /// What a caller says is a kind: any value at all.
@@ -66,9 +70,25 @@ impl AnyKind {
     /// The callbacks may be called from any thread with each object that a handle of this kind is opened
     /// for, until the kind is destroyed. They do not unwind.
     pub unsafe fn new(name: &str, hooks: Hooks) -> Result<AnyKind, Error> {
+        // SAFETY: the caller's promise.
+        unsafe { AnyKind::with_holds(name, hooks, None) }
+    }
+
+    /// The same, of objects that holds take something of.
+    ///
+    /// # Errors
+    /// As [`AnyKind::new`].
+    ///
+    /// # Safety
+    /// As [`AnyKind::new`], and so may `on_release` be called.
+    pub(crate) unsafe fn with_holds(
+        name: &str,
+        hooks: Hooks,
+        on_release: Option<ReleaseHook>,
+    ) -> Result<AnyKind, Error> {
         let key = process::key_or_draw()?;
         Record::current()?;
-        let object = try_box(KindObject { name: Label::new(), hooks }).ok_or(Error::NoMemory)?;
+        let object = try_box(KindObject { name: Label::new(), hooks, on_release }).ok_or(Error::NoMemory)?;
         object.name.set(name);
         let (index, shell) = vacant::take()?;
         let tenant = Tenant { kind: KINDS, object: Box::into_raw(object).cast(), target: 0, key };
@@ -249,6 +269,11 @@ fn object_of(kind: u64) -> Option<&'static KindObject> {
 /// The callbacks for the object in `shell`, whose life cannot end meanwhile.
 pub(crate) fn hooks_of(shell: &Shell) -> Hooks {
     object_of(shell.kind()).map_or(NO_HOOKS, |kind| kind.hooks)
+}
+
+/// What takes back what holds of the object in `shell` had taken; one of them is counted.
+pub(crate) fn release_hook_of(shell: &Shell) -> Option<ReleaseHook> {
+    object_of(shell.kind()).and_then(|kind| kind.on_release)
 }
 
 /// The name of `kind`, padded with NULs; the caller is counted.

@@ -36,9 +36,10 @@
 use crate::allocate::try_box;
 use crate::handle::counters::Counters;
 use crate::handle::ownership::Ownership;
-use crate::handle::slot::Slot;
+use crate::handle::slot::{Phase, Slot};
 use crate::handle::slots::Slots;
 use crate::handle::{current, records, thread};
+use crate::park::Parker;
 use crate::shim::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::{Error, barrier};
 use std::cell::{Cell, UnsafeCell};
@@ -61,6 +62,8 @@ pub(crate) struct Record {
     name: [AtomicU64; 2],
     /// The hooks this thread is running, innermost first; frames on its own stack, read by itself alone.
     hooks: AtomicPtr<HookFrame>,
+    /// Where its thread sleeps while it waits for something.
+    pub(crate) parker: Parker,
     /// In the list of all records.
     pub(crate) next: AtomicPtr<Record>,
     /// What has happened on its threads, one after the other.
@@ -84,8 +87,9 @@ pub(crate) struct HookFrame {
 /// What a thread has in flight on one handle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Own {
-    /// Operations, and hooks that it is running.
+    /// Operations, waits, and hooks that it is running.
     pub(crate) entries: u32,
+    /// Holds that it took and did not pass on.
     pub(crate) holds: u32,
 }
 
@@ -169,6 +173,7 @@ impl Record {
             thread: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; 2],
             hooks: AtomicPtr::new(ptr::null_mut()),
+            parker: Parker::new(),
             next: AtomicPtr::new(ptr::null_mut()),
             counters: Counters::new(),
             words: Words(UnsafeCell::new([0; 1024])),
@@ -235,10 +240,12 @@ impl Record {
         &'static self,
         token: u64,
         operation: *const c_char,
+        phase: Phase,
         since: u64,
     ) -> Result<&'static Slot, Error> {
         let slot = self.holds.vacant()?;
-        slot.set_since(since);
+        slot.set_phase(phase, since);
+        slot.set_taken(0);
         slot.fill(token, operation);
         Ok(slot)
     }
@@ -283,9 +290,10 @@ impl Record {
 
     /// What the calling thread, whose record this is, has in flight on `token`.
     pub(crate) fn own(&self, token: u64) -> Own {
+        let holds = |phase| self.holds.count(|slot| slot.notes(token) && slot.phase() == phase);
         let mut own = Own {
-            entries: self.operations.count(|slot| slot.notes(token)),
-            holds: self.holds.count(|slot| slot.notes(token)),
+            entries: self.operations.count(|slot| slot.notes(token)) + holds(Phase::Waiting),
+            holds: holds(Phase::Held),
         };
         let mut frame = self.hooks.load(Ordering::Relaxed);
         // SAFETY: frames are pushed and popped by this thread alone, in `run_hook`, and outlive what runs inside
@@ -393,7 +401,7 @@ mod tests {
         for _ in 0..10_000 {
             on_a_thread(|record| {
                 note_operation(record, TOKEN, c"").clear();
-                record.note_hold(TOKEN, ptr::null(), 1).expect("memory").clear();
+                record.note_hold(TOKEN, ptr::null(), Phase::Held, 0).expect("memory").clear();
             });
         }
         // Other tests of this program have threads, too, and a thread's record ends a little after its join.
@@ -404,7 +412,7 @@ mod tests {
     #[test]
     fn a_record_with_something_in_flight_is_nobody_elses() {
         let token = TOKEN + 2;
-        let (record, slot) = on_a_thread(|record| (record, record.note_hold(token, c"hold".as_ptr(), 1)));
+        let (record, slot) = on_a_thread(|record| (record, record.note_hold(token, c"hold".as_ptr(), Phase::Held, 0)));
         let slot = slot.expect("memory");
         let ended = std::time::Instant::now();
         while !record.has_ended() {
@@ -425,8 +433,13 @@ mod tests {
         let token = TOKEN + 4;
         on_a_thread(|record| {
             assert_eq!(record.own(token), Own { entries: 0, holds: 0 });
-            let hold = record.note_hold(token, c"hold".as_ptr(), 1).expect("memory");
-            record.note_hold(token + 2, c"another's".as_ptr(), 1).expect("memory").clear();
+            let note = |token| record.note_hold(token, c"hold".as_ptr(), Phase::Waiting, 0).expect("memory");
+            let hold = note(token);
+            note(token + 2).clear();
+            assert_eq!(record.own(token), Own { entries: 1, holds: 0 }, "it waits");
+            hold.set_phase(Phase::PassedOn, 0);
+            assert_eq!(record.own(token), Own::default(), "another thread's by now");
+            hold.set_phase(Phase::Held, 0);
             let other = note_operation(record, token + 2, c"other");
             let first = note_operation(record, token, c"first");
             let second = note_operation(record, token, c"second");
@@ -468,15 +481,4 @@ mod tests {
             assert_eq!((record.own(outer), record.own(inner)), (Own::default(), Own::default()));
         });
     }
-}
-#[test]
-fn offsets() {
-    println!(
-        "{} {} {} {} {}",
-        std::mem::offset_of!(Record, operations),
-        std::mem::offset_of!(Record, latest),
-        std::mem::offset_of!(Record, order),
-        std::mem::offset_of!(Record, counters),
-        std::mem::offset_of!(Record, holds)
-    );
 }

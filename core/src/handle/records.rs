@@ -16,6 +16,7 @@
 
 use crate::handle::current;
 use crate::handle::record::Record;
+use crate::handle::slot::Phase;
 use crate::shim::{AtomicPtr, Ordering};
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -26,8 +27,8 @@ static FIRST: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
 pub(crate) struct Sighting {
     pub(crate) record: &'static Record,
     operation: *const c_char,
-    /// When a hold was taken; `None`: an operation.
-    pub(crate) since: Option<u64>,
+    /// Of a hold: its phase, and since when; `None`: an operation.
+    pub(crate) hold: Option<(Phase, u64)>,
 }
 
 /// Adds a record, for ever.
@@ -69,13 +70,18 @@ pub(crate) fn sightings(token: u64) -> impl Iterator<Item = Sighting> {
         let holds = record.holds().map(|slot| (slot, true));
         operations.chain(holds).filter_map(move |(slot, is_hold)| {
             let (operation, since) = slot.sight(token)?;
-            let since = is_hold.then_some(since);
-            Some(Sighting { record, operation, since })
+            let hold = is_hold.then(|| (Phase::of(since), since));
+            Some(Sighting { record, operation, hold })
         })
     })
 }
 
 impl Sighting {
+    /// Whether it is a hold that has been taken.
+    pub(crate) fn is_hold(&self) -> bool {
+        self.hold.is_some_and(|(phase, _)| phase != Phase::Waiting)
+    }
+
     /// The operation's name.
     pub(crate) fn operation(&self) -> Option<&CStr> {
         // SAFETY: an operation's name is a C string that is never given back (the contract of every enter).

@@ -78,7 +78,7 @@ impl Resolved {
     }
 
     /// What the calling thread has in flight here.
-    fn own(&self) -> Own {
+    pub(crate) fn own(&self) -> Own {
         Record::existing().map_or_else(Own::default, |record| record.own(self.token))
     }
 
@@ -100,6 +100,17 @@ impl Resolved {
             Err(refusal) => return misuse::refuse(self.token, refusal),
         }
         Error::NotInside
+    }
+
+    /// Has the kind take back what the hold in `slot` has taken, which is about to be released.
+    pub(crate) fn give_back(&self, slot: &Slot) {
+        if slot.taken() == 0 || !slot.notes(self.token) {
+            return;
+        }
+        if let Some(hook) = kind::release_hook_of(self.shell) {
+            // SAFETY: the hold is counted, so the object is alive; the rest is the contract of `AnyKind::new`.
+            Record::run_hook(self.token, || unsafe { hook(self.shell.object(), slot.taken()) });
+        }
     }
 
     /// Releases a hold that is noted in `slot`, on whatever thread.

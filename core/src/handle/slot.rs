@@ -17,9 +17,27 @@ use std::ptr;
 pub struct Slot {
     token: AtomicU64,
     operation: AtomicPtr<c_char>,
-    /// Of a hold: when it was taken. Of an operation: see `record.rs`, "Signals"; 0 if it has no place in that order.
+    /// Of a hold: when it was taken, or begun to be waited for, and in the low bits its [`Phase`]. Of an operation: see
+    /// `record.rs`, "Signals"; 0 if it has no place in that order.
     since: AtomicU64,
+    /// Of a hold of what a ready-made kind hands out: what it was (a number of permits, an address); 0: nothing of
+    /// the kind.
+    taken: AtomicU64,
 }
+
+/// How far a hold has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its thread waits for what it is to hold.
+    Waiting = 0,
+    /// Taken, by the thread that waited.
+    Held = 1,
+    /// Taken, and handed to another thread, nobody knows which.
+    PassedOn = 2,
+}
+
+/// The bits of `since` that are the phase: nanoseconds are told to the fourth.
+const PHASE: u64 = 3;
 
 /// Every token is odd.
 const LANE: u64 = 1;
@@ -39,7 +57,12 @@ impl Slot {
         /// Empty.
         #[must_use]
         pub fn new() -> Slot {
-            Slot { token: AtomicU64::new(0), operation: AtomicPtr::new(ptr::null_mut()), since: AtomicU64::new(0) }
+            Slot {
+                token: AtomicU64::new(0),
+                operation: AtomicPtr::new(ptr::null_mut()),
+                since: AtomicU64::new(0),
+                taken: AtomicU64::new(0),
+            }
         }
     }
 
@@ -101,6 +124,37 @@ impl Slot {
         self.token.load(Ordering::Acquire) == token
     }
 
+    /// Of a hold: since when it is in `phase`.
+    #[cfg(not(loom))]
+    pub(crate) fn set_phase(&self, phase: Phase, since: u64) {
+        self.set_since(since & !PHASE | phase as u64);
+    }
+
+    /// Of a hold: see [`Phase`].
+    #[cfg(not(loom))]
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::of(self.since())
+    }
+
+    /// Of a hold that is held since then.
+    #[cfg(not(loom))]
+    pub(crate) fn pass_on(&self, since: u64) {
+        let passed_on = since & !PHASE | Phase::PassedOn as u64;
+        let _ = self.since.compare_exchange(since, passed_on, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Of a hold: see the field. Whoever releases it has its token from the one who took it, and so comes after.
+    #[cfg(not(loom))]
+    pub(crate) fn set_taken(&self, taken: u64) {
+        self.taken.store(taken, Ordering::Relaxed);
+    }
+
+    /// Of a hold: see the field.
+    #[cfg(not(loom))]
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// What another thread sees of it: the operation's name, and since when; `None` if it does not note
     /// `token`.
     #[cfg(not(loom))]
@@ -121,5 +175,17 @@ impl Slot {
         // Release: what the operation did comes before, for a closer that sees it empty (and orders a hold's release on
         // another thread before the owner's next use of the slot).
         self.token.store(0, Ordering::Release);
+    }
+}
+
+impl Phase {
+    /// As `since` has it.
+    #[cfg(not(loom))]
+    pub(crate) fn of(since: u64) -> Phase {
+        match since & PHASE {
+            0 => Phase::Waiting,
+            1 => Phase::Held,
+            _ => Phase::PassedOn,
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! Handles of a Rust type: what an author implements, and the typed token.
 
-use crate::Error;
 use crate::allocate::try_box;
 use crate::handle::any::{AnyHandle, RawEntry};
 use crate::handle::free::Freed;
 use crate::handle::hold::{HoldToken, RawHold};
 use crate::handle::kind::{AnyKind, Hooks, contain};
 use crate::handle::process;
+use crate::handle::slot::Phase;
 use crate::handle::token::Parts;
 use crate::shim::{AtomicU64, Ordering};
+use crate::{Error, deadline};
 use std::ffi::{CStr, c_char, c_void};
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,6 +29,10 @@ pub trait Handle: Sized + Send + Sync + 'static {
     /// begin to block just after. So it must be idempotent. Never called during or after `drop`. A
     /// panic in it is contained and counted.
     fn on_close(&self) {}
+
+    /// Takes back what a hold of this value had taken (not 0): see [`crate::ffi::take`]. Called once for each, on the thread that
+    /// releases it, before the hold ends. A panic in it is contained and counted.
+    fn on_release(&self, _taken: u64) {}
 }
 
 /// The kind of the handles of one Rust type. Make it a `static`.
@@ -94,7 +99,7 @@ impl<T: Handle> Kind<T> {
             Hooks { on_close: Some(on_close::<T>), on_destroy: Some(on_destroy::<T>), ctx: std::ptr::null_mut() };
         // SAFETY: the callbacks are those of `T`, only `Token::open` opens handles of this kind, for boxed `T`s,
         // and nothing unwinds out of them.
-        let made = unsafe { AnyKind::new(self.name, hooks) }?;
+        let made = unsafe { AnyKind::with_holds(self.name, hooks, Some(on_release::<T>)) }?;
         match self.token.compare_exchange(known, made.bits(), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(made),
             Err(first) => {
@@ -115,6 +120,11 @@ impl<T: Handle> Kind<T> {
 unsafe extern "C" fn on_close<T: Handle>(object: *mut c_void, _ctx: *mut c_void) {
     // SAFETY: an object of this kind is a boxed `T`, alive: the closer is counted.
     contain(|| unsafe { &*object.cast::<T>() }.on_close());
+}
+
+unsafe extern "C" fn on_release<T: Handle>(object: *mut c_void, taken: u64) {
+    // SAFETY: an object of this kind is a boxed `T`, alive: the hold is counted.
+    contain(|| unsafe { &*object.cast::<T>() }.on_release(taken));
 }
 
 unsafe extern "C" fn on_destroy<T: Handle>(object: *mut c_void, _ctx: *mut c_void) {
@@ -162,9 +172,24 @@ impl<T: Handle> Token<T> {
     /// # Errors
     /// As [`Token::enter`].
     pub fn hold(self, operation: &'static CStr) -> Result<Hold<T>, Error> {
-        let operation: *const c_char = operation.as_ptr();
         // SAFETY: a `'static` C string.
-        let (object, hold) = unsafe { RawHold::take_own(self.handle, T::kind().expected(), operation) }?;
+        unsafe { self.enter_to_hold(operation.as_ptr(), Phase::Held) }
+    }
+
+    /// Begins to wait for something to hold: see [`Hold::keep`]. In reports the thread is waiting.
+    ///
+    /// # Errors
+    /// As [`Token::enter`].
+    pub(crate) fn wait_to_hold(self, operation: &'static CStr) -> Result<Hold<T>, Error> {
+        // SAFETY: a `'static` C string.
+        unsafe { self.enter_to_hold(operation.as_ptr(), Phase::Waiting) }
+    }
+
+    /// # Safety
+    /// `operation` is null or a C string that is never given back.
+    unsafe fn enter_to_hold(self, operation: *const c_char, phase: Phase) -> Result<Hold<T>, Error> {
+        // SAFETY: the caller's promise.
+        let (object, hold) = unsafe { RawHold::take_own(self.handle, T::kind().expected(), operation, phase) }?;
         Ok(Hold { object: object.cast(), hold: ManuallyDrop::new(hold) })
     }
 
@@ -272,6 +297,23 @@ impl<T: Handle> Hold<T> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped, so the hold is taken once.
         unsafe { ManuallyDrop::take(&mut this.hold) }.into_token()
+    }
+}
+
+impl<T: Handle> Hold<T> {
+    /// The wait is over, and `taken` is what [`Handle::on_release`] is told when the hold is released: a token for C.
+    /// `waited`: some time has passed since it began.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`], [`Error::Limit`]; then it is given back.
+    pub(crate) fn keep(self, taken: u64, waited: bool) -> Result<HoldToken, Error> {
+        self.hold.take_over(taken, if waited { deadline::now() } else { self.hold.since() });
+        self.into_token()
+    }
+
+    /// What the calling thread has taken from the same handle, and not passed on.
+    pub(crate) fn own_holds(&self) -> u32 {
+        self.hold.own_holds()
     }
 }
 

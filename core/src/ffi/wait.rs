@@ -1,0 +1,137 @@
+//! The calls that wait, and those that take a hold of what a handle has to give.
+
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::ffi::{Status, call, last_error, produce, timeout};
+use crate::handle::{AnyHandle, Handle, HoldToken, Token};
+use crate::sync::CancelToken;
+use crate::wait::Wait;
+use std::ffi::CStr;
+
+/// The cancel token that a C caller names; NULL is none. The caller keeps a share of it: the handle may be freed meanwhile.
+///
+/// # Errors
+/// [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`], [`Error::Forked`], and as [`Token::enter`].
+pub fn cancel_token(cancel: *mut impl Sized) -> Result<Option<CancelToken>, Error> {
+    if cancel.is_null() {
+        return Ok(None);
+    }
+    Token::<CancelToken>::from_raw(cancel).enter(c"cancel token").map(|token| Some(token.clone()))
+}
+
+/// Runs `body`, which may wait, on the value behind `handle`. In reports the thread is waiting in `operation`, since the
+/// call's beginning.
+///
+/// The timeout counts from here. Refused before `body` runs: a bad timeout, handle or cancel token.
+pub fn wait<T: Handle, S: Into<Status>, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    timeout_ms: i64,
+    cancel: *mut impl Sized,
+    body: impl FnOnce(&T, Wait<'_>) -> Result<S, E>,
+) -> Status {
+    call(|| {
+        let deadline = Deadline::after(timeout(timeout_ms)?);
+        let cancel = cancel_token(cancel)?;
+        let value = Token::<T>::from_raw(handle).wait_to_hold(operation)?;
+        body(&value, Wait::new(deadline, cancel.as_ref())).map_err(E::into)
+    })
+}
+
+/// Takes something of the value behind `handle`: `body` waits for it and answers what to tell [`Handle::on_release`] (not 0)
+/// when the hold is released. `*out_hold` is the hold, or NULL when the answer is a refusal.
+///
+/// `body` is called once without waiting, and again if that would have helped ([`Error::Timeout`]). A refusal for want of
+/// time says in [`crate::ffi::last_error`] who has it.
+///
+/// # Safety
+/// `out_hold` is NULL or writable.
+pub unsafe fn take<T: Handle, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    timeout_ms: i64,
+    cancel: *mut impl Sized,
+    out_hold: *mut *mut impl Sized,
+    body: impl Fn(&T, Wait<'_>) -> Result<u64, E>,
+) -> Status {
+    let may_wait = |_own_holds| Ok(());
+    // SAFETY: the caller's promise.
+    unsafe { take_if(handle, operation, timeout_ms, cancel, out_hold, may_wait, body) }
+}
+
+/// [`take`], of what a thread cannot take twice: one that would wait while it has a hold of the same handle (and has not
+/// passed it on) is refused with [`Error::Deadlock`] at once.
+///
+/// # Safety
+/// As [`take`].
+pub unsafe fn take_once<T: Handle, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    timeout_ms: i64,
+    cancel: *mut impl Sized,
+    out_hold: *mut *mut impl Sized,
+    body: impl Fn(&T, Wait<'_>) -> Result<u64, E>,
+) -> Status {
+    let may_wait = |own_holds| if own_holds == 0 { Ok(()) } else { Err(Error::Deadlock) };
+    // SAFETY: the caller's promise.
+    unsafe { take_if(handle, operation, timeout_ms, cancel, out_hold, may_wait, body) }
+}
+
+/// Takes something of the value behind `handle` if that needs no wait: as [`take`], but [`Error::Busy`] in place of a timeout.
+///
+/// # Safety
+/// As [`take`].
+pub unsafe fn try_take<T: Handle, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    out_hold: *mut *mut impl Sized,
+    body: impl FnOnce(&T) -> Result<u64, E>,
+) -> Status {
+    let take = || {
+        let hold = Token::<T>::from_raw(handle).wait_to_hold(operation)?;
+        let taken = body(&hold).map_err(E::into)?;
+        hold.keep(taken, false).map(HoldToken::into_raw)
+    };
+    // SAFETY: the caller's promise.
+    let status = unsafe { produce(out_hold, take) };
+    say_who_has_it(handle, status)
+}
+
+/// # Safety
+/// As [`take`].
+unsafe fn take_if<T: Handle, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    timeout_ms: i64,
+    cancel: *mut impl Sized,
+    out_hold: *mut *mut impl Sized,
+    may_wait: impl FnOnce(u32) -> Result<(), Error>,
+    body: impl Fn(&T, Wait<'_>) -> Result<u64, E>,
+) -> Status {
+    let take = || {
+        let deadline = Deadline::after(timeout(timeout_ms)?);
+        let cancel = cancel_token(cancel)?;
+        let hold = Token::<T>::from_raw(handle).wait_to_hold(operation)?;
+        let at_once = Wait::new(Deadline::PASSED, cancel.as_ref());
+        let (taken, waited) = match body(&hold, at_once).map_err(E::into) {
+            Err(Error::Timeout) if deadline != Deadline::PASSED => {
+                may_wait(hold.own_holds())?;
+                (body(&hold, Wait::new(deadline, cancel.as_ref())).map_err(E::into)?, true)
+            }
+            answer => (answer?, false),
+        };
+        hold.keep(taken, waited).map(HoldToken::into_raw)
+    };
+    // SAFETY: the caller's promise.
+    let status = unsafe { produce(out_hold, take) };
+    say_who_has_it(handle, status)
+}
+
+/// A refusal because somebody else has it.
+fn say_who_has_it(handle: *mut impl Sized, status: Status) -> Status {
+    let refused_for = [Error::Timeout, Error::Busy].into_iter().find(|error| Status::from(*error) == status);
+    if let Some(error) = refused_for {
+        last_error::tell_held(error, AnyHandle::from_raw(handle));
+    }
+    status
+}

@@ -1,0 +1,8 @@
+//! What is waited for and held: every kind, and the engine behind their waits.
+
+#![cfg(not(loom))]
+
+mod cancel;
+mod races;
+mod semaphore;
+mod wait;
