@@ -163,6 +163,7 @@ FUNCTIONS = {
     "qz_cache_aware_rundown_release": (status, cache_aware_rundown, c_uint32, c_uint32),
     "qz_cache_aware_rundown_wait": (status, cache_aware_rundown, c_int64),
     "qz_cache_aware_rundown_re_init": (status, cache_aware_rundown),
+    "qz_cache_aware_rundown_delete": (status, cache_aware_rundown),
     "qz_cancel_new": (status, POINTER(cancel)),
     "qz_cancel_child": (status, cancel, POINTER(cancel)),
     "qz_cancel_cancel": (status, cancel),
@@ -177,7 +178,6 @@ FUNCTIONS = {
     "qz_semaphore_forget": (status, semaphore, c_uint32, POINTER(c_uint32)),
     "qz_semaphore_available": (status, semaphore, POINTER(c_uint32)),
     "qz_semaphore_free": (status, semaphore, c_int64),
-    "qz_cache_aware_rundown_delete": (status, cache_aware_rundown),
 }
 
 

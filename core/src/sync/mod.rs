@@ -14,6 +14,8 @@
 //! C holds it.
 
 mod cancel;
+mod owner;
+mod poison;
 mod semaphore;
 
 pub use cancel::CancelToken;
