@@ -85,6 +85,7 @@ fn generate(root: &Path) -> String {
         "rundown",
         "cache_aware_rundown",
         "cancel",
+        "mutex",
         "semaphore",
     ] {
         let path = root.join(format!("src/{stem}.rs"));

@@ -201,6 +201,10 @@ typedef struct qz_hold qz_hold;
 /// A kind of handle: its callbacks and its name. A token, and itself a handle: QZ_HANDLE(kind).
 typedef struct qz_kind qz_kind;
 
+/// A lock. Fair: first in, first out. Not re-entrant: a thread that would wait for itself is told so. It may be
+/// unlocked on another thread.
+typedef struct qz_mutex qz_mutex;
+
 /// A number of permits. Fair: first in, first out; a caller that wants many is not overtaken by those that want
 /// few. Not re-entrant: a thread that waits for permits that it has itself waits on. Permits may be given back
 /// on another thread.
@@ -336,6 +340,30 @@ typedef struct qz_rundown {
   /// The library's.
   uint64_t word;
 } qz_rundown;
+
+/// What a measured mutex has noted, as of some moment. Times in nanoseconds.
+typedef struct qz_mutex_stats {
+  /// How often it was locked.
+  uint64_t acquisitions;
+  /// How often of those it was not to be had at once.
+  uint64_t contended;
+  /// How long was waited by those that got it then, added up.
+  uint64_t wait_total_ns;
+  /// The longest of these waits.
+  uint64_t wait_max_ns;
+  /// How long it was held, added up, without the present holder.
+  uint64_t hold_total_ns;
+  /// The longest of these.
+  uint64_t hold_max_ns;
+  /// How long the present holder has it, or 0.
+  uint64_t held_for_ns;
+  /// The thread that took it, as the operating system numbers it (on Linux: gettid), or 0.
+  uint64_t holder;
+  /// How many wait.
+  uint32_t waiters;
+  /// 1: it is held.
+  uint32_t is_held;
+} qz_mutex_stats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -804,6 +832,54 @@ qz_status qz_cancel_wait(qz_cancel *cancel,
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_cancel_free(qz_cancel *cancel, int64_t timeout_ms);
+
+/* ---- A lock. -----------------------------------------------------------------------------------------*/
+
+/// A lock, open. Does not block. Pairs with qz_mutex_free.
+///
+/// - QZ_OK: `*out_mutex` is the handle.
+/// - QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_mutex` is NULL.
+qz_status qz_mutex_new(qz_mutex **out_mutex);
+
+/// As qz_mutex_new, and it notes what qz_mutex_stats_get tells, for two looks at the clock each time it is
+/// locked.
+qz_status qz_mutex_new_measured(qz_mutex **out_mutex);
+
+/// Locks, waiting for those that hold it or came before. It is unlocked by qz_hold_release, on any thread.
+///
+/// - QZ_OK: `*out_hold` is the lock.
+/// - QZ_ERR_DEADLOCK: it would wait for this thread's own hold (see qz_hold_pass_on).
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the mutex, before or
+///   meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is
+///   NULL.
+qz_status qz_mutex_lock(qz_mutex *mutex,
+                        int64_t timeout_ms,
+                        qz_cancel *cancel,
+                        qz_hold **out_hold);
+
+/// Locks if nobody holds it or waits for it. Never blocks.
+///
+/// - QZ_OK: `*out_hold` is the lock.
+/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_mutex_try_lock(qz_mutex *mutex,
+                            qz_hold **out_hold);
+
+/// Writes what a measured mutex has noted. `size` is sizeof(qz_mutex_stats). Never blocks.
+///
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no multiple of 8; or the mutex is not
+///   measured), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_mutex_stats_get(qz_mutex *mutex, qz_mutex_stats *out_stats, size_t size);
+
+/// As qz_handle_free. Whoever waits for the lock is refused at once, as freed; who holds it is waited for.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_mutex_free(qz_mutex *mutex, int64_t timeout_ms);
 
 /* ---- A number of permits, to be taken and given back. ------------------------------------------------*/
 

@@ -59,7 +59,18 @@
     MEMBER(qz_stats, double_free, 120, 8)       \
     MEMBER(qz_stats, stale, 128, 8)             \
     MEMBER(qz_stats, wrong_kind, 136, 8)        \
-    MEMBER(qz_stats, not_inside, 144, 8)
+    MEMBER(qz_stats, not_inside, 144, 8)        \
+    STRUCTURE(qz_mutex_stats, 72)               \
+    MEMBER(qz_mutex_stats, acquisitions, 0, 8)  \
+    MEMBER(qz_mutex_stats, contended, 8, 8)     \
+    MEMBER(qz_mutex_stats, wait_total_ns, 16, 8)\
+    MEMBER(qz_mutex_stats, wait_max_ns, 24, 8)  \
+    MEMBER(qz_mutex_stats, hold_total_ns, 32, 8)\
+    MEMBER(qz_mutex_stats, hold_max_ns, 40, 8)  \
+    MEMBER(qz_mutex_stats, held_for_ns, 48, 8)  \
+    MEMBER(qz_mutex_stats, holder, 56, 8)       \
+    MEMBER(qz_mutex_stats, waiters, 64, 4)      \
+    MEMBER(qz_mutex_stats, is_held, 68, 4)
 
 #define ASSERT_STRUCTURE(structure, bytes) ASSERT_LAYOUT(sizeof(structure) == (bytes));
 #define ASSERT_MEMBER(structure, member, at, bytes)     \

@@ -74,6 +74,8 @@ static void taken_and_given_back(void) {
     CHECK(available(s) == 2);
     EXPECT(qz_hold_release(two), QZ_OK);
     EXPECT(qz_hold_release(two), QZ_ALREADY_FREED);
+    EXPECT(qz_semaphore_try_acquire(s, 4, &two), QZ_OK);
+    EXPECT(qz_hold_release(two), QZ_OK);
     CHECK(available(s) == 4);
     EXPECT(qz_semaphore_forget(s, 10, &number), QZ_OK);
     CHECK(number == 4 && available(s) == 0);

@@ -45,7 +45,7 @@ globals().update(MISUSE)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = semaphore = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -119,7 +119,22 @@ class qz_stats(Structure):
     ]
 
 
-STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats)
+class qz_mutex_stats(Structure):
+    _fields_ = [
+        ("acquisitions", c_uint64),
+        ("contended", c_uint64),
+        ("wait_total_ns", c_uint64),
+        ("wait_max_ns", c_uint64),
+        ("hold_total_ns", c_uint64),
+        ("hold_max_ns", c_uint64),
+        ("held_for_ns", c_uint64),
+        ("holder", c_uint64),
+        ("waiters", c_uint32),
+        ("is_held", c_uint32),
+    ]
+
+
+STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats, qz_mutex_stats)
 
 # name: (result, *arguments)
 FUNCTIONS = {
@@ -171,6 +186,12 @@ FUNCTIONS = {
     "qz_cancel_is_cancelled": (c_bool, cancel),
     "qz_cancel_wait": (status, cancel, c_int64),
     "qz_cancel_free": (status, cancel, c_int64),
+    "qz_mutex_new": (status, POINTER(mutex)),
+    "qz_mutex_new_measured": (status, POINTER(mutex)),
+    "qz_mutex_lock": (status, mutex, c_int64, cancel, POINTER(hold)),
+    "qz_mutex_try_lock": (status, mutex, POINTER(hold)),
+    "qz_mutex_stats_get": (status, mutex, POINTER(qz_mutex_stats), c_size_t),
+    "qz_mutex_free": (status, mutex, c_int64),
     "qz_semaphore_new": (status, c_uint32, c_uint32, POINTER(semaphore)),
     "qz_semaphore_acquire": (status, semaphore, c_uint32, c_int64, cancel, POINTER(hold)),
     "qz_semaphore_try_acquire": (status, semaphore, c_uint32, POINTER(hold)),

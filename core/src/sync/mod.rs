@@ -8,15 +8,22 @@
 //! | type | for |
 //! |---|---|
 //! | [`CancelToken`] | ending waits from outside, one or a whole tree of them |
+//! | [`Mutex`] | a value that one at a time may use; [`ContendedMutex`] measures how it is fought for |
 //! | [`Semaphore`] | a number of permits |
 //!
 //! The queues are those of `tokio::sync` (no runtime is needed). Each type is also the object of a handle kind, with which
 //! C holds it.
 
 mod cancel;
+mod contended_mutex;
+mod lock_error;
+mod mutex;
 mod owner;
 mod poison;
 mod semaphore;
 
 pub use cancel::CancelToken;
+pub use contended_mutex::{ContendedMutex, ContendedMutexGuard, LockMetricsSnapshot};
+pub use lock_error::{LockError, TryLockError};
+pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};

@@ -7,6 +7,7 @@
 //! What is counted by hand is the *total*: the permits that are there or out. Adding is refused beyond the maximum, so
 //! that a request that can be granted at all (at most the maximum) can be told from one that never will.
 
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::shim::{AtomicU32, Ordering};
 use crate::wait::{Interrupted, Wait, block_on};
@@ -85,6 +86,7 @@ impl Semaphore {
     pub fn acquire(&self, permits: u32, wait: Wait<'_>) -> Result<SemaphorePermit<'_>, AcquireError> {
         wait.check()?;
         match self.try_acquire(permits) {
+            Err(TryAcquireError::NoPermits) if wait.deadline() == Deadline::PASSED => Err(Interrupted::TimedOut.into()),
             Err(TryAcquireError::NoPermits) => block_on(self.acquire_async(permits), wait)?,
             Err(TryAcquireError::InvalidNumber) => Err(AcquireError::InvalidNumber),
             Err(TryAcquireError::Closed) => Err(AcquireError::Closed),

@@ -3,6 +3,7 @@
 #![cfg(not(loom))]
 
 mod cancel;
+mod mutex;
 mod races;
 mod semaphore;
 mod wait;

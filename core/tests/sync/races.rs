@@ -30,6 +30,7 @@ pub fn grant_vs_cancel<G>(
             }
             answers
         });
+        let begun = namesakes();
         for round in 0..ROUNDS {
             let cancel = CancelToken::new().expect("memory");
             *token.lock().expect("no panic") = cancel.clone();
@@ -49,6 +50,7 @@ pub fn grant_vs_cancel<G>(
             gate.wait();
             assert!(is_whole(), "something was lost in round {round}");
         }
+        assert!(namesakes() <= begun, "waits leave no threads");
         for answer in waiter.join().expect("no panic") {
             match answer {
                 Ok(()) => granted += 1,
@@ -61,10 +63,18 @@ pub fn grant_vs_cancel<G>(
     assert!(granted > 100 && cancelled > 100, "{granted} granted and {cancelled} cancelled: hardly a race");
 }
 
-/// How many threads this process has.
+/// How many threads have the calling thread's name: a thread that the library began would have its beginner's.
 #[cfg(target_os = "linux")]
-pub fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").expect("there is /proc").count()
+fn namesakes() -> usize {
+    let own = std::fs::read_to_string("/proc/thread-self/comm").expect("there is /proc");
+    let threads = std::fs::read_dir("/proc/self/task").expect("there is /proc");
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    names.filter(|name| *name == own).count()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn namesakes() -> usize {
+    2
 }
 
 /// `waiting` threads that all block in `wait_for` get out when `close` runs, with `Error::Freed`, and none is lost.
