@@ -5,6 +5,7 @@
  * What the function answers: AGAIN: once the subject has ended; MEANWHILE: while another call is ending it (or AGAIN);
  * PENDING, PENDING_AGAIN: the first and second time while somebody is inside; AFTER: when those have left. Exit 64: this
  * program does not know the function, subject or case. The C++ and the Python program take the same arguments. */
+#include "ready_made.h"
 #include "visitor.h"
 
 #define UNKNOWN 64
@@ -35,6 +36,7 @@ typedef struct subject_type {
 
 static qz_kind *shared_kind;
 static const subject_type *type;
+static const ready_made *ready; /* the ready-made kind that is the subject, or NULL */
 static const char *function;
 static qz_status again, meanwhile, pending, pending_again, after;
 static int64_t timeout_ms = QZ_DEFAULT_TIMEOUT;
@@ -165,10 +167,20 @@ static int wide_reopened(subject *s) {
     return got == QZ_OK;
 }
 
+/* A handle of a ready-made kind has no destructor of ours: its own end is counted. What keeps its free waiting is a hold that
+ * this thread took and passed on, so that it counts as somebody else's. */
+static void ready_made_open(subject *s) { EXPECT(ready->make(&s->handle), QZ_OK); }
+static void ready_made_occupy(subject *s) {
+    EXPECT(ready->take(s->handle, &s->hold), QZ_OK);
+    EXPECT(qz_hold_pass_on(s->hold), QZ_OK);
+}
+static void ready_made_vacate(subject *s) { EXPECT(qz_hold_release(s->hold), QZ_OK); }
+
 static const subject_type types[] = {
     {"handle", handle_open, nothing, handle_occupy, vacate, thing_ended},
     {"kind", kind_open, nothing, handle_occupy, vacate, thing_ended},
     {"bare_kind", bare_kind_open, nothing, nothing, nothing, bare_kind_ended},
+    {"ready_made", ready_made_open, nothing, ready_made_occupy, ready_made_vacate, bare_kind_ended},
     {"hold", hold_open, nothing, nothing, nothing, thing_ended},
     {"operation", handle_open, operation_open_here, nothing, nothing, thing_ended},
     {"guard", guard_open, nothing, guard_occupy, guard_vacate, guard_ended},
@@ -202,6 +214,7 @@ static qz_status own_the_end(qz_status got) {
 }
 
 static qz_status end(subject *s) {
+    if (ends_ready_made(ready, function)) return ready->end(s->handle, timeout_ms);
 #define IS(name) (strcmp(function, #name) == 0)
     if (IS(qz_handle_free)) return qz_handle_free(s->handle, timeout_ms);
     if (IS(qz_handle_try_free)) return qz_handle_try_free(s->handle);
@@ -377,8 +390,9 @@ int main(int argc, char **argv) {
     pending = status_named(argv[6]);
     pending_again = status_named(argv[7]);
     after = status_named(argv[8]);
+    ready = ready_made_named(argv[2]);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i].name, argv[2]) == 0) type = &types[i];
+        if (strcmp(types[i].name, ready != NULL ? "ready_made" : argv[2]) == 0) type = &types[i];
     for (size_t i = 0; type != NULL && i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, argv[3]) != 0) continue;
         shared_kind = new_kind("shared");

@@ -28,7 +28,7 @@ std::map<std::string, End> functions() {
         return got;
     };
     auto wait = [](std::int64_t ms) { return ms == QZ_DEFAULT_TIMEOUT ? std::int64_t{5000} : ms; };
-    return {
+    std::map<std::string, End> all = {
         {"qz_handle_free", [](Subject &s, std::int64_t ms) { return qz_handle_free(s.handle, ms); }},
         {"qz_handle_try_free", [](Subject &s, std::int64_t) { return qz_handle_try_free(s.handle); }},
         {"qz_handle_free_many",
@@ -63,6 +63,9 @@ std::map<std::string, End> functions() {
         {"qz_cache_aware_rundown_re_init",
          [](Subject &s, std::int64_t) { return qz_cache_aware_rundown_re_init(s.wide); }},
     };
+    for (const auto &[name, kind] : ready_mades())
+        all["qz_" + name + "_free"] = [kind](Subject &s, std::int64_t ms) { return kind.end(s.handle, ms); };
+    return all;
 }
 
 // Lets all callers go at once. (std::barrier is C++20.)

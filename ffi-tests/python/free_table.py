@@ -213,7 +213,40 @@ class CacheAwareRundownComplete(CacheAwareRundown):
         return int(is_open)
 
 
-SUBJECTS = {
+class ReadyMade(Subject):
+    """A handle of a ready-made kind has no destructor of ours: its own end is counted.
+
+    What keeps its free waiting is a hold that this thread took and passed on, so that it counts as somebody else's.
+    """
+
+    ended = BareKind.ended
+
+    def __init__(self, make, take=None):
+        self.make, self.take = make, take
+
+    def open(self):
+        self.handle = ctypes.c_void_p()
+        expect("new", self.make(ctypes.byref(self.handle)), abi.QZ_OK)
+
+    def occupy(self):
+        self.hold = ctypes.c_void_p()
+        expect("take", self.take(self.handle, ctypes.byref(self.hold)), abi.QZ_OK)
+        expect("pass_on", qz.qz_hold_pass_on(self.hold), abi.QZ_OK)
+
+    def vacate(self):
+        expect("release", qz.qz_hold_release(self.hold), abi.QZ_OK)
+
+
+# By the name of the subject; qz_<name>_free ends it.
+READY_MADE = {
+    "cancel": lambda: ReadyMade(qz.qz_cancel_new),
+    "mutex": lambda: ReadyMade(qz.qz_mutex_new, lambda h, hold: qz.qz_mutex_lock(h, 0, None, hold)),
+    "semaphore": lambda: ReadyMade(
+        lambda out: qz.qz_semaphore_new(1, 1, out), lambda h, hold: qz.qz_semaphore_acquire(h, 1, 0, None, hold)
+    ),
+}
+
+SUBJECTS = READY_MADE | {
     "handle": Subject,
     "kind": Kind,
     "bare_kind": BareKind,
@@ -249,7 +282,12 @@ def waiting(ms):
     return 5000 if ms == abi.QZ_DEFAULT_TIMEOUT else ms
 
 
-FUNCTIONS = {
+def free_of(kind):
+    free = getattr(qz, f"qz_{kind}_free")
+    return lambda s, ms: free(s.handle, ms)
+
+
+FUNCTIONS = {f"qz_{kind}_free": free_of(kind) for kind in READY_MADE} | {
     "qz_handle_free": lambda s, ms: qz.qz_handle_free(s.handle, ms),
     "qz_handle_try_free": lambda s, _ms: qz.qz_handle_try_free(s.handle),
     "qz_handle_free_many": free_many_of_one,

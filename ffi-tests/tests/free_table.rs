@@ -48,6 +48,10 @@ const TABLE: &[Row] = &[
     Row { function: "qz_handle_leave", subject: "operation", again: "QZ_ERR_FREED", meanwhile: "QZ_ERR_NOT_INSIDE", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
     Row { function: "qz_hold_release", subject: "hold", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
     Row { function: "qz_kind_close", subject: "kind", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
+    // The ready-made kinds. Nothing of a cancel token can be held.
+    Row { function: "qz_cancel_free", subject: "cancel", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
+    Row { function: "qz_mutex_free", subject: "mutex", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
+    Row { function: "qz_semaphore_free", subject: "semaphore", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
     // Ends whatever there is, so it may always be called again.
     Row { function: "qz_quiesce_all", subject: "handle", again: "QZ_OK", meanwhile: "QZ_OK", pending: PENDING, after: "QZ_OK", cases: &["sequential", "concurrent", "timeout", "reuse"] },
     // OK hands the end to one caller: by begin_free, or by wait_drained after its timeout.
@@ -74,7 +78,17 @@ const ENDINGS: &[&str] = &[
     "shutdown", "stop", "end", "cancel", "unlock", "return", "drop",
 ];
 /// They sound like it and end nothing.
-const NOT_ENDING: &[&str] = &["qz_handle_wait_freed", "qz_handle_on_freed", "qz_handle_is_closing"];
+const NOT_ENDING: &[&str] = &[
+    "qz_handle_wait_freed",
+    "qz_handle_on_freed",
+    "qz_handle_is_closing",
+    "qz_cancel_new",
+    "qz_cancel_child",
+    "qz_cancel_cancel",
+    "qz_cancel_after",
+    "qz_cancel_is_cancelled",
+    "qz_cancel_wait",
+];
 
 #[test]
 fn every_function_that_ends_something_is_in_the_table() {

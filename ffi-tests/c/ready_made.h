@@ -1,0 +1,43 @@
+/* The ready-made kinds, as the free table sees them: how to make one, how to keep its free waiting, how to free it. */
+#ifndef READY_MADE_H
+#define READY_MADE_H
+#include "check.h"
+
+typedef struct ready_made {
+    const char *name; /* of the subject; qz_<name>_free ends it */
+    qz_status (*make)(void *out);
+    qz_status (*take)(void *h, qz_hold **out_hold); /* NULL: nothing of it can be held */
+    qz_status (*end)(void *h, int64_t timeout_ms);
+} ready_made;
+
+static inline qz_status cancel_make(void *out) { return qz_cancel_new(out); }
+static inline qz_status cancel_end(void *h, int64_t ms) { return qz_cancel_free(h, ms); }
+static inline qz_status mutex_make(void *out) { return qz_mutex_new(out); }
+static inline qz_status mutex_take(void *h, qz_hold **hold) { return qz_mutex_lock(h, 0, NULL, hold); }
+static inline qz_status mutex_end(void *h, int64_t ms) { return qz_mutex_free(h, ms); }
+static inline qz_status semaphore_make(void *out) { return qz_semaphore_new(1, 1, out); }
+static inline qz_status semaphore_take(void *h, qz_hold **hold) { return qz_semaphore_acquire(h, 1, 0, NULL, hold); }
+static inline qz_status semaphore_end(void *h, int64_t ms) { return qz_semaphore_free(h, ms); }
+
+static const ready_made ready_mades[] = {
+    {"cancel", cancel_make, NULL, cancel_end},
+    {"mutex", mutex_make, mutex_take, mutex_end},
+    {"semaphore", semaphore_make, semaphore_take, semaphore_end},
+};
+
+/* The one of that name, or NULL. */
+static inline const ready_made *ready_made_named(const char *name) {
+    for (size_t i = 0; i < sizeof ready_mades / sizeof *ready_mades; i++)
+        if (strcmp(ready_mades[i].name, name) == 0) return &ready_mades[i];
+    return NULL;
+}
+
+/* Whether `function` is its free. */
+static inline bool ends_ready_made(const ready_made *kind, const char *function) {
+    char name[64];
+    if (kind == NULL) return false;
+    snprintf(name, sizeof name, "qz_%s_free", kind->name);
+    return strcmp(name, function) == 0;
+}
+
+#endif

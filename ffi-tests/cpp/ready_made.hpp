@@ -1,0 +1,45 @@
+// The ready-made kinds, as the free table sees them: how to make one, how to keep its free waiting, how to free it.
+#ifndef READY_MADE_HPP
+#define READY_MADE_HPP
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "quiescent.h"
+
+struct ReadyMade {
+    std::function<qz_status(qz_handle **)> make;
+    std::function<qz_status(qz_handle *, qz_hold **)> take; // empty: nothing of it can be held
+    std::function<qz_status(qz_handle *, std::int64_t)> end;
+};
+
+// What makes, takes and frees a `T`, for handles of whatever type.
+template <class T> ReadyMade ready_made(std::function<qz_status(T **)> make, qz_status (*end)(T *, std::int64_t),
+                                        std::function<qz_status(T *, qz_hold **)> take = {}) {
+    ReadyMade kind;
+    kind.make = [make](qz_handle **out) {
+        T *made = nullptr;
+        qz_status got = make(&made);
+        *out = QZ_HANDLE(made);
+        return got;
+    };
+    if (take) kind.take = [take](qz_handle *h, qz_hold **hold) { return take(reinterpret_cast<T *>(h), hold); };
+    kind.end = [end](qz_handle *h, std::int64_t ms) { return end(reinterpret_cast<T *>(h), ms); };
+    return kind;
+}
+
+// By the name of the subject; qz_<name>_free ends it.
+inline const std::map<std::string, ReadyMade> &ready_mades() {
+    static const std::map<std::string, ReadyMade> all = {
+        {"cancel", ready_made<qz_cancel>(qz_cancel_new, qz_cancel_free)},
+        {"mutex", ready_made<qz_mutex>(qz_mutex_new, qz_mutex_free,
+                                       [](qz_mutex *m, qz_hold **hold) { return qz_mutex_lock(m, 0, nullptr, hold); })},
+        {"semaphore", ready_made<qz_semaphore>(
+                          [](qz_semaphore **out) { return qz_semaphore_new(1, 1, out); }, qz_semaphore_free,
+                          [](qz_semaphore *s, qz_hold **hold) { return qz_semaphore_acquire(s, 1, 0, nullptr, hold); })},
+    };
+    return all;
+}
+
+#endif
