@@ -11,7 +11,7 @@ usage: cargo bench-report [--quick] [--only PART] [--out DIRECTORY]
 Measures Quiescent and what else there is, in one process, and writes README.md and plots.
 
   --quick          about half a minute, for a look; numbers are rough
-  --only PART      inline, boundary, frees, wake, storm or memory; may be repeated
+  --only PART      inline, boundary, frees, wake, storm, waits or memory; may be repeated
   --out DIRECTORY  where to write; else docs/benchmarks, or target/benchmarks for a quick or partial one
 ";
 

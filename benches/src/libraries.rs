@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 pub type Operation = unsafe extern "C" fn(object: *mut c_void) -> i32;
 /// `qz_handle_enter`.
 pub type Enter = unsafe extern "C" fn(*mut c_void, *mut c_void, *const c_char, *mut *mut c_void) -> i32;
+/// `qz_mutex_lock`.
+pub type Lock = unsafe extern "C" fn(*mut c_void, i64, *mut c_void, *mut *mut c_void) -> i32;
 type Free = unsafe extern "C" fn(object: *mut c_void, timeout_ms: i64) -> i32;
 type New = unsafe extern "C" fn(out: *mut *mut c_void) -> i32;
 type NewPlain = unsafe extern "C" fn() -> *mut c_void;
@@ -45,6 +47,12 @@ pub struct Quiescent {
     pub enter: Enter,
     /// `qz_handle_leave`.
     pub leave: Operation,
+    /// `qz_mutex_new`.
+    pub mutex_new: New,
+    /// `qz_mutex_lock`.
+    pub mutex_lock: Lock,
+    /// `qz_hold_release`.
+    pub hold_release: Operation,
 }
 
 /// Both, and where they lie.
@@ -85,6 +93,9 @@ impl Libraries {
                     handle_new: symbol(quiescent, "qz_handle_new")?,
                     enter: symbol(quiescent, "qz_handle_enter")?,
                     leave: symbol(quiescent, "qz_handle_leave")?,
+                    mutex_new: symbol(quiescent, "qz_mutex_new")?,
+                    mutex_lock: symbol(quiescent, "qz_mutex_lock")?,
+                    hold_release: symbol(quiescent, "qz_hold_release")?,
                 },
             })
         }

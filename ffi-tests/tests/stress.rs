@@ -24,6 +24,12 @@ fn one_handle_linked_statically() {
     stress("stress", Link::Static, &["30000", "16", "1"]);
 }
 
+// ffi-tests/c/kinds_stress.c
+#[test]
+fn ready_made_kinds() {
+    stress("kinds_stress", Link::Shared, &["50000", "8"]);
+}
+
 // ffi-tests/c/guard_stress.c
 #[test]
 fn guards_and_rundowns() {

@@ -6,6 +6,7 @@ mod frees;
 mod inline;
 pub mod memory;
 mod storm;
+mod waits;
 mod wake;
 
 use crate::chapter::Chapter;
@@ -26,6 +27,8 @@ pub enum Part {
     Wake,
     /// Frees while refused callers hammer.
     Storm,
+    /// Locks and holds.
+    Waits,
     /// Bytes, and what ended threads leave behind.
     Memory,
 }
@@ -39,6 +42,8 @@ pub struct Extent {
     pub wakes: u32,
     /// Drains under a storm, of each sort.
     pub storms: u32,
+    /// Rounds in which two threads take something in turn.
+    pub handovers: u32,
     /// Threads that come and go.
     pub threads: u32,
 }
@@ -49,6 +54,7 @@ impl Extent {
         plan: Plan { blocks: 20, rounds: 20, batch: Duration::from_micros(100) },
         wakes: 400,
         storms: 200,
+        handovers: 60,
         threads: 10_000,
     };
     /// To see that it works.
@@ -56,13 +62,15 @@ impl Extent {
         plan: Plan { blocks: 4, rounds: 15, batch: Duration::from_micros(50) },
         wakes: 40,
         storms: 20,
+        handovers: 15,
         threads: 10_000,
     };
 }
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Part; 6] = [Part::Inline, Part::Boundary, Part::Frees, Part::Wake, Part::Storm, Part::Memory];
+    pub const ALL: [Part; 7] =
+        [Part::Inline, Part::Boundary, Part::Frees, Part::Wake, Part::Storm, Part::Waits, Part::Memory];
 
     /// On the command line.
     pub fn name(self) -> &'static str {
@@ -72,6 +80,7 @@ impl Part {
             Part::Frees => "frees",
             Part::Wake => "wake",
             Part::Storm => "storm",
+            Part::Waits => "waits",
             Part::Memory => "memory",
         }
     }
@@ -84,6 +93,7 @@ impl Part {
             Part::Frees => frees::measure(extent),
             Part::Wake => wake::measure(extent),
             Part::Storm => storm::measure(extent),
+            Part::Waits => waits::measure(extent),
             Part::Memory => memory::measure(extent),
         }
     }

@@ -6,6 +6,7 @@ mod maps;
 mod ours;
 mod reclamation;
 mod two_words;
+pub mod waits;
 
 use crate::subject::Subject;
 pub use ours::{Boxed, new_token};

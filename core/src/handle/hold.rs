@@ -4,6 +4,7 @@
 //! thread that took it. In C it is a token of its own, a shell whose object is that slot, so that a
 //! second release, a stale or a foreign value is a typed error.
 
+use crate::Error;
 use crate::handle::any::AnyHandle;
 use crate::handle::ending::TryClose;
 use crate::handle::free;
@@ -14,7 +15,6 @@ use crate::handle::shell::{Refusal, Tenant};
 use crate::handle::slot::{Phase, Slot};
 use crate::handle::token::Parts;
 use crate::handle::{Freed, process, vacant};
-use crate::{Error, deadline};
 use std::ffi::{c_char, c_void};
 
 /// A hold on a handle of whatever kind. Ended by [`RawHold::release`], on any thread.
@@ -109,7 +109,7 @@ impl RawHold {
         };
         let slot: *const Slot = self.slot;
         let tenant = Tenant { kind: kind::HOLDS, object: slot.cast_mut().cast(), target: self.resolved.token, key };
-        let generation = shell.open(tenant, deadline::now());
+        let generation = shell.open(tenant, self.slot.since());
         Ok(HoldToken(AnyHandle::from_bits(Parts { key, index, generation }.join())))
     }
 }

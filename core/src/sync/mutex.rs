@@ -183,12 +183,16 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     async fn turn_async<G>(&self) -> Result<Turn, LockError<G>> {
-        match self.turn.acquire().await {
-            Ok(permit) => {
-                permit.forget();
-                Ok(Turn)
-            }
-            Err(_) => Err(LockError::Closed),
+        match self.try_turn::<G>() {
+            // To be had at once only if nobody waits: so nobody is overtaken.
+            Ok(turn) => Ok(turn),
+            Err(_) => match self.turn.acquire().await {
+                Ok(permit) => {
+                    permit.forget();
+                    Ok(Turn)
+                }
+                Err(_) => Err(LockError::Closed),
+            },
         }
     }
 

@@ -86,11 +86,10 @@ impl Semaphore {
     pub fn acquire(&self, permits: u32, wait: Wait<'_>) -> Result<SemaphorePermit<'_>, AcquireError> {
         wait.check()?;
         match self.try_acquire(permits) {
-            Err(TryAcquireError::NoPermits) if wait.deadline() == Deadline::PASSED => Err(Interrupted::TimedOut.into()),
-            Err(TryAcquireError::NoPermits) => block_on(self.acquire_async(permits), wait)?,
-            Err(TryAcquireError::InvalidNumber) => Err(AcquireError::InvalidNumber),
-            Err(TryAcquireError::Closed) => Err(AcquireError::Closed),
-            Ok(permit) => Ok(permit),
+            Err(TryAcquireError::NoPermits) if wait.deadline() != Deadline::PASSED => {
+                block_on(self.acquire_async(permits), wait)?
+            }
+            answer => answer.map_err(AcquireError::from),
         }
     }
 
@@ -99,7 +98,11 @@ impl Semaphore {
     /// # Errors
     /// [`AcquireError`].
     pub async fn acquire_async(&self, permits: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.check(permits).ok_or(AcquireError::InvalidNumber)?;
+        match self.try_acquire(permits) {
+            // To be had at once only if nobody waits: so nobody is overtaken.
+            Err(TryAcquireError::NoPermits) => {}
+            answer => return answer.map_err(AcquireError::from),
+        }
         match self.permits.acquire_many(permits).await {
             Ok(permit) => Ok(self.adopt(permit, permits)),
             Err(_) => Err(AcquireError::Closed),
@@ -293,6 +296,17 @@ fn split(all: u32, part: u32) -> Option<u32> {
 impl From<Interrupted> for AcquireError {
     fn from(interrupted: Interrupted) -> AcquireError {
         AcquireError::Interrupted(interrupted)
+    }
+}
+
+/// Without permits and without time for them.
+impl From<TryAcquireError> for AcquireError {
+    fn from(error: TryAcquireError) -> AcquireError {
+        match error {
+            TryAcquireError::InvalidNumber => AcquireError::InvalidNumber,
+            TryAcquireError::Closed => AcquireError::Closed,
+            TryAcquireError::NoPermits => AcquireError::Interrupted(Interrupted::TimedOut),
+        }
     }
 }
 
