@@ -39,8 +39,8 @@ pub(crate) enum Half {
 
 /// Waits until `over` holds: `true`, or `false` at the deadline.
 ///
-/// Looks a while; then announces the sleep with `mark`, in a change that saw that it is not over, looks once more,
-/// and sleeps on the value it saw then. So whoever makes it over afterwards sees the mark and wakes.
+/// Looks a while; then announces the sleep with `mark`, in a change that saw that it is not over, asks `over` once more,
+/// and sleeps on the value that the change left. So whoever makes it over afterwards sees the mark and wakes.
 pub(crate) fn until(
     word: &Word,
     half: Half,
@@ -48,17 +48,17 @@ pub(crate) fn until(
     over: impl Fn(State) -> bool,
     mark: impl Fn(State) -> State,
 ) -> bool {
+    let mut state = word.look();
     // Who slept here once, and is back for another round, does not look around again.
-    let marked = word.look();
-    let looks = if deadline == Deadline::PASSED || mark(marked) == marked { 0 } else { SPINS };
+    let looks = if deadline == Deadline::PASSED || mark(state) == state { 0 } else { SPINS };
     for _ in 0..looks {
-        if over(word.look()) {
+        if over(state) {
             return true;
         }
         spin();
+        state = word.look();
     }
     loop {
-        let state = word.look();
         if over(state) {
             return true;
         }
@@ -66,14 +66,16 @@ pub(crate) fn until(
             return false;
         }
         if mark(state) == state {
-            // Announced, and looked at since: what `over` asks may be elsewhere than in the word.
+            // Announced, and asked since: what `over` asks may be elsewhere than in the word.
             let seen = match half {
                 Half::Low => state.low(),
                 Half::High => state.high(),
             };
             wait(word, half, seen, deadline);
+            state = word.look();
         } else {
-            let _ = word.change(|state| if over(state) { Err(()) } else { Ok(mark(state)) });
+            let announced = word.change_from(state, |state| if over(state) { Err(state) } else { Ok(mark(state)) });
+            state = announced.map_or_else(|over| over, |change| change.after);
         }
     }
 }

@@ -154,15 +154,15 @@ impl RundownRef {
     fn rundown_by(&self, deadline: Deadline) -> bool {
         let begun = self.word.change(|state| {
             if state.is_closed() {
-                Ok::<_, std::convert::Infallible>(state)
+                Err(state)
             } else if state.is_idle() {
                 Ok(state.closed().next_generation())
             } else {
                 Ok(state.closed())
             }
         });
-        let Ok(begun) = begun;
-        begun.after.is_quiescent() || self.outwaits(begun.after.generation(), deadline)
+        let begun = begun.map_or_else(|closed| closed, |change| change.after);
+        begun.is_quiescent() || self.outwaits(begun.generation(), deadline)
     }
 
     /// Waits until the run-down of life `generation`, which has begun, is complete: `true`, or `false` at the deadline.

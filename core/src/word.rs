@@ -247,8 +247,17 @@ impl Word {
     /// everybody who left before them. All changes of a word are read-modify-writes, so each
     /// continues the release sequences of all before it.
     #[inline]
-    pub fn change<E>(&self, mut next: impl FnMut(State) -> Result<State, E>) -> Result<Change, E> {
-        let mut before = self.look();
+    pub fn change<E>(&self, next: impl FnMut(State) -> Result<State, E>) -> Result<Change, E> {
+        self.change_from(self.look(), next)
+    }
+
+    /// [`Word::change`] by a caller that has just seen the word as `before`.
+    #[inline]
+    pub fn change_from<E>(
+        &self,
+        mut before: State,
+        mut next: impl FnMut(State) -> Result<State, E>,
+    ) -> Result<Change, E> {
         loop {
             let after = next(before)?;
             match self.0.compare_exchange_weak(before.0, after.0, Ordering::AcqRel, Ordering::Acquire) {

@@ -11,14 +11,18 @@ const NEVER: Duration = Duration::MAX;
 const AT_ONCE: Duration = Duration::ZERO;
 
 /// An author's struct.
-struct Guarded {
-    guard: HandleGuard,
-    object: Object,
+pub struct Guarded {
+    pub guard: HandleGuard,
+    pub object: Object,
 }
 
 impl Guarded {
+    pub fn fresh() -> Guarded {
+        Guarded { guard: HandleGuard::new(), object: Object::new() }
+    }
+
     fn new() -> Arc<Guarded> {
-        Arc::new(Guarded { guard: HandleGuard::new(), object: Object::new() })
+        Arc::new(Guarded::fresh())
     }
 
     /// One exported operation: whether it was admitted.
@@ -40,7 +44,7 @@ impl Guarded {
     }
 
     /// An exported free.
-    fn free(&self, deadline: Duration) -> BeginFree {
+    pub fn free(&self, deadline: Duration) -> BeginFree {
         let found = self.guard.begin_free_detailed(deadline);
         if found == BeginFree::Drained {
             self.object.destroy();
@@ -49,7 +53,7 @@ impl Guarded {
     }
 
     /// The second half of a free that timed out.
-    fn reclaim(&self, deadline: Duration) -> WaitDrained {
+    pub fn reclaim(&self, deadline: Duration) -> WaitDrained {
         let found = self.guard.wait_drained_detailed(deadline);
         if found == WaitDrained::Drained {
             self.object.destroy();

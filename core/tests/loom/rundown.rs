@@ -95,6 +95,7 @@ fn wait_vs_re_init_and_second_rundown() {
         device.acquire(1);
         assert!(!device.rundown.wait_for_rundown_timeout(AT_ONCE));
         let owner = with(&device, |device| {
+            line_up();
             device.object.operate(0);
             device.release(1);
             device.object.re_initialise();
@@ -103,6 +104,7 @@ fn wait_vs_re_init_and_second_rundown() {
             device.rundown.wait_for_rundown();
             second
         });
+        line_up();
         device.rundown.wait_for_rundown();
         format!("{:?}", join(owner))
     });

@@ -16,7 +16,7 @@ fn operate(house: &House, id: Identity, object: usize, part: usize) -> Result<()
 }
 
 /// Ends the first life if nobody is inside, and begins the second.
-fn reuse(house: &House, kind: u64) -> bool {
+pub fn reuse(house: &House, kind: u64) -> bool {
     if house.shell.try_close(life(1)) != Ok(TryClose::Idle) {
         return false;
     }
