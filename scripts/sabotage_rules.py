@@ -49,6 +49,7 @@ CHECKS = {
     "misuse": Check("misuse", ".", ["-p", "quiescent-core", "--test", "misuse"]),
     "guard": Check("guard", ".", ["-p", "quiescent-core", "--test", "guard"]),
     "rundown": Check("rundown", ".", ["-p", "quiescent-core", "--test", "rundown"]),
+    "sync": Check("sync", ".", ["-p", "quiescent-core", "--test", "sync"]),
     "unit": Check("unit", ".", ["-p", "quiescent-core", "--lib"]),
     "contract": Check(
         "contract",
@@ -80,6 +81,11 @@ RECORD = "core/src/handle/record.rs"
 COUNTERS = "core/src/handle/counters.rs"
 MANY = "core/src/handle/many.rs"
 MISUSE = "core/src/handle/misuse.rs"
+SEMAPHORE = "core/src/sync/semaphore.rs"
+MUTEX = "core/src/sync/mutex.rs"
+CONTENDED = "core/src/sync/contended_mutex.rs"
+CANCEL = "core/src/sync/cancel.rs"
+FFI_WAIT = "core/src/ffi/wait.rs"
 MISUSE_HOOK = "core/src/handle/misuse/hook.rs"
 LAST_WORDS = "core/src/handle/misuse/last_words.rs"
 
@@ -330,4 +336,51 @@ RULES = [
          "misuse", "a_hook_and_its_context_are_one_pair"),
     Rule("last-words-of-its-own", "the last words name the handle that came after", LAST_WORDS,
          "(lives || was_last).then_some(names)", "(lives || was_last || true).then_some(names)", "contract", "misuse"),
+    # Waits and holds.
+    Rule("permits-total", "permits are added beyond the maximum", SEMAPHORE,
+         ".filter(|total| *total <= self.max)", "", "sync", "added_up_to_the_maximum"),
+    Rule("permits-forgotten", "permits that are forgotten still count", SEMAPHORE,
+         "        self.semaphore.total.fetch_sub(self.permits, Ordering::Relaxed);\n        self.forget_to_keep();",
+         "        self.forget_to_keep();", "sync", "added_up_to_the_maximum"),
+    Rule("permits-split", "a part of a permit is given back twice", SEMAPHORE,
+         "        self.permits = split(self.permits, permits)?;\n        Some(SemaphorePermit {",
+         "        split(self.permits, permits)?;\n        Some(SemaphorePermit {", "sync", "split_and_merged"),
+    Rule("permits-never", "a request that can never be granted waits", SEMAPHORE,
+         "(permits > 0 && permits <= self.max).then_some(())", "(permits > 0).then_some(())", "sync", "numbers_that_no_wait"),
+    Rule("close-semaphore", "a free does not wake who waits for permits", SEMAPHORE,
+         "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;",
+         "contract", "semaphore"),
+    Rule("release-permits", "the release of a hold gives no permits back", SEMAPHORE,
+         "        self.give_back(u32::try_from(taken).unwrap_or(0));", "        let _ = taken;", "contract", "semaphore"),
+    Rule("owner-cleared", "who held a lock once cannot wait for it again", MUTEX,
+         "        self.owner.clear();\n        self.turn.add_permits(1);", "        self.turn.add_permits(1);",
+         "sync", "mutex::a_lock_that_a_future_holds"),
+    Rule("owner-asked", "a thread waits for itself", MUTEX,
+         "            Err(_) if self.owner.is_this_thread() => Err(LockError::Deadlock),\n", "",
+         "sync", "mutex::a_thread_that_would_wait"),
+    Rule("poisoned", "a panic of the holder goes unnoticed", "core/src/sync/poison.rs",
+         "if taken.0 && std::thread::panicking() {", "if taken.0 && false {", "sync", "mutex::poisoned"),
+    Rule("calm-before", "a lock taken during a panic is poisoned by it", "core/src/sync/poison.rs",
+         "if taken.0 && std::thread::panicking() {", "if std::thread::panicking() {", "sync", "mutex::a_panic_that_began_before"),
+    Rule("waiters-counted", "a wait that was given up counts for ever", CONTENDED,
+         "        self.metrics.waiters.fetch_sub(1, Ordering::Relaxed);", "        let _ = self;",
+         "sync", "mutex::what_a_measured_mutex_does_not_count"),
+    Rule("parent-cancels", "a parent does not cancel its children", CANCEL,
+         "std::iter::successors(Some(self), |node| node.parent.as_deref())", "std::iter::once(self)",
+         "sync", "cancel::a_parent_cancels"),
+    Rule("deadline-moves", "a deadline that is set meanwhile is not seen by who waits", CANCEL,
+         "                // They sleep up to an earlier deadline from now on.\n                node.waiters().notify_waiters();\n", "",
+         "sync", "the_deadline_of_a_token"),
+    Rule("cancelled-first", "a cancelled token does not end a loop that never has to wait", "core/src/wait.rs",
+         "    wait.check()?;\n    let parker", "    let parker", "sync", "a_cancelled_token_refuses"),
+    Rule("self-wait-by-hold", "a thread waits for its own hold", FFI_WAIT,
+         "if own_holds == 0 { Ok(()) } else { Err(Error::Deadlock) }", "if own_holds < u32::MAX { Ok(()) } else { Err(Error::Deadlock) }",
+         "contract", "mutex"),
+    Rule("pass-on", "a hold that was passed on counts as the taker's", HOLD,
+         "        slot.pass_on(since);\n", "        let _ = since;\n", "contract", "mutex"),
+    Rule("waiting-is-no-hold", "who waits is told of as who holds", "core/src/handle/records.rs",
+         "|(phase, _)| phase != Phase::Waiting", "|(_, _)| true", "contract", "semaphore"),
+    Rule("nothing-taken", "a hold that has taken nothing gives something back", RESOLVED,
+         "        if slot.taken() == 0 || !slot.notes(self.token) {", "        if !slot.notes(self.token) {",
+         "sync", "a_hold_that_has_taken_nothing"),
 ]

@@ -3,6 +3,7 @@
 #![cfg(not(loom))]
 
 mod cancel;
+mod holds;
 mod mutex;
 mod races;
 mod semaphore;

@@ -57,7 +57,7 @@ fn a_thread_that_would_wait_for_itself_is_told_at_once() {
     let mutex = Mutex::new(());
     let guard = mutex.lock(long()).unwrap();
     let start = Instant::now();
-    assert!(matches!(mutex.lock(Wait::FOREVER), Err(LockError::Deadlock)));
+    assert!(matches!(mutex.lock(Duration::from_secs(20).into()), Err(LockError::Deadlock)));
     assert!(start.elapsed() < Duration::from_secs(10));
     assert!(matches!(mutex.try_lock(), Err(TryLockError::Busy)), "a try waits for nobody");
     std::thread::scope(|scope| {
@@ -74,6 +74,16 @@ fn a_thread_that_would_wait_for_itself_is_told_at_once() {
     });
     drop(mutex.try_lock().unwrap());
     drop(mutex.lock(Wait::FOREVER).unwrap());
+}
+
+/// Who has given it back is not its owner any more; and what a future holds is no thread's.
+#[test]
+fn a_lock_that_a_future_holds_can_be_waited_for() {
+    let mutex = Mutex::new(());
+    drop(mutex.lock(long()).unwrap());
+    let held = block_on(mutex.lock_async(), long()).unwrap().unwrap();
+    assert!(matches!(mutex.lock(soon()), Err(LockError::Interrupted(Interrupted::TimedOut))));
+    drop(held);
 }
 
 #[test]

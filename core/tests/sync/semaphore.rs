@@ -29,8 +29,9 @@ fn numbers_that_no_wait_would_help() {
     assert_eq!(Semaphore::new(0, 0).unwrap_err(), Error::InvalidArgument);
     assert_eq!(Semaphore::new(0, Semaphore::MAX + 1).unwrap_err(), Error::InvalidArgument);
     let semaphore = semaphore(1, 4);
-    assert_eq!(semaphore.acquire(5, Wait::FOREVER).unwrap_err(), AcquireError::InvalidNumber);
-    assert_eq!(semaphore.acquire(0, Wait::FOREVER).unwrap_err(), AcquireError::InvalidNumber);
+    let second = Wait::from(Duration::from_secs(1));
+    assert_eq!(semaphore.acquire(5, second).unwrap_err(), AcquireError::InvalidNumber);
+    assert_eq!(semaphore.acquire(0, second).unwrap_err(), AcquireError::InvalidNumber);
     assert_eq!(semaphore.try_acquire(5).unwrap_err(), TryAcquireError::InvalidNumber);
     assert_eq!(
         block_on(semaphore.acquire_async(u32::MAX), Wait::FOREVER).unwrap().unwrap_err(),
