@@ -45,7 +45,7 @@ fn given_back_once_on_whatever_thread() {
     assert_eq!(status, ffi::Status::Ok);
     let address = hold.addr();
     std::thread::spawn(move || {
-        assert_eq!(ffi::release(std::ptr::without_provenance_mut::<u8>(address)), ffi::Status::Ok)
+        assert_eq!(ffi::release(std::ptr::without_provenance_mut::<u8>(address)), ffi::Status::Ok);
     })
     .join()
     .unwrap();
