@@ -85,7 +85,8 @@ impl RawHold {
             }
         };
         let slot: *const Slot = self.slot;
-        let tenant = Tenant { kind: kind::HOLDS, object: slot.cast_mut().cast(), target: self.resolved.token, key };
+        let tenant =
+            Tenant { kind: kind::HOLDS, object: slot.cast_mut().cast(), target: self.resolved.token, key, index };
         let generation = shell.open(tenant, deadline::now());
         Ok(HoldToken(AnyHandle::from_bits(Parts { key, index, generation }.join())))
     }

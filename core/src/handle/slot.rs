@@ -9,6 +9,8 @@
 //! The owner of the record takes slots, by plain stores; an operation's is cleared by its own thread, a hold's by
 //! whoever releases it.
 
+#[cfg(not(loom))]
+use crate::handle::shell::Shell;
 use crate::shim::{AtomicPtr, AtomicU64, Ordering, const_fn};
 use std::ffi::c_char;
 use std::ptr;
@@ -19,27 +21,26 @@ pub struct Slot {
     operation: AtomicPtr<c_char>,
     /// Of a hold: when it was taken. Of an operation: see `record.rs`, "Signals"; 0 if it has no place in that order.
     since: AtomicU64,
+    /// Of an operation that is left by its token alone: the shell that the token names.
+    #[cfg(not(loom))]
+    shell: AtomicPtr<Shell>,
 }
 
 /// Every token is odd.
 const LANE: u64 = 1;
-
-/// How a slot notes a token.
-pub(crate) enum Noted {
-    /// An operation in the hazard lane.
-    BySlot,
-    /// An operation in the counter lane.
-    Counted,
-    /// Not at all.
-    Not,
-}
 
 impl Slot {
     const_fn! {
         /// Empty.
         #[must_use]
         pub fn new() -> Slot {
-            Slot { token: AtomicU64::new(0), operation: AtomicPtr::new(ptr::null_mut()), since: AtomicU64::new(0) }
+            Slot {
+                token: AtomicU64::new(0),
+                operation: AtomicPtr::new(ptr::null_mut()),
+                since: AtomicU64::new(0),
+                #[cfg(not(loom))]
+                shell: AtomicPtr::new(ptr::null_mut()),
+            }
         }
     }
 
@@ -63,14 +64,17 @@ impl Slot {
         self.fill(token & !LANE, operation);
     }
 
-    /// How it notes `token`; for the owner.
+    /// Whether a slot that holds just this protects something: neither empty nor counted.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn is_token(noted: u64) -> bool {
+        noted & LANE != 0
+    }
+
+    /// Whether it notes an operation on `token` in the hazard lane; for the owner.
     #[inline]
-    pub(crate) fn noted(&self, token: u64) -> Noted {
-        match self.token.load(Ordering::Relaxed) {
-            noted if noted == token => Noted::BySlot,
-            noted if noted | LANE == token => Noted::Counted,
-            _ => Noted::Not,
-        }
+    pub(crate) fn is_filled_with(&self, token: u64) -> bool {
+        self.token.load(Ordering::Relaxed) == token
     }
 
     /// See the field.
@@ -84,6 +88,24 @@ impl Slot {
     #[cfg(not(loom))]
     pub(crate) fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)
+    }
+
+    /// See the field; for the owner.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn set_shell(&self, shell: &'static Shell) {
+        self.shell.store(ptr::from_ref(shell).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// See the field; for the owner.
+    ///
+    /// # Safety
+    /// After [`Slot::set_shell`].
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) unsafe fn shell(&self) -> &'static Shell {
+        // SAFETY: set before, to a `'static` reference.
+        unsafe { &*self.shell.load(Ordering::Relaxed) }
     }
 
     /// Whether it notes `token`, in whichever lane.

@@ -11,6 +11,7 @@ use std::ptr;
 const FIRST: usize = 8;
 
 /// Slots of one sort: a first row, and further ones, each twice as long, if more were needed.
+#[repr(C)]
 pub(crate) struct Slots {
     first: [Slot; FIRST],
     /// The latest, longest row, which links to the one before it.
@@ -59,10 +60,16 @@ impl Slots {
         self.iter().all(Slot::is_empty)
     }
 
+    /// The first one, if it is empty; the owner's alone to ask for.
+    #[inline(always)]
+    pub(crate) fn first(&'static self) -> Option<&'static Slot> {
+        Some(&self.first[0]).filter(|slot| slot.is_empty())
+    }
+
     /// An empty slot; the owner's alone to ask for.
     #[inline]
     pub(crate) fn vacant(&'static self) -> Result<&'static Slot, Error> {
-        if self.first[0].is_empty() { Ok(&self.first[0]) } else { self.vacant_further() }
+        self.first().map_or_else(|| self.vacant_further(), Ok)
     }
 
     fn vacant_further(&'static self) -> Result<&'static Slot, Error> {

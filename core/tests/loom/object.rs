@@ -106,7 +106,7 @@ impl House {
     /// Begins the next life. Its object's number stands in the shell where the address would.
     pub fn move_in(&self, object: usize, kind: u64) -> u32 {
         let number = std::ptr::without_provenance_mut(object);
-        self.shell.open(Tenant { kind, object: number, target: 0, key: 1 }, 0)
+        self.shell.open(Tenant { kind, object: number, target: 0, key: 0, index: 0 }, 0)
     }
 
     /// The object that the shell says is its own.
