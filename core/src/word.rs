@@ -20,7 +20,8 @@
 //! identity (the generation), permission (closed) and the count are judged and changed in one step, a
 //! refused caller never writes, and whoever takes the count from one to zero learns in that very step
 //! what else was true. Who is known to be inside needs no judgement to leave: that is a subtraction ([`Word::depart`]), which
-//! answers the same. That step is also a leaver's last touch of the memory: waking a sleeper
+//! answers the same. And who owns the end of a life needs none to end it ([`Word::replace`]). (A load that follows a locked
+//! instruction waits for it, which costs as much as another: 5 ns.) That step is also a leaver's last touch of the memory: waking a sleeper
 //! afterwards uses the address alone.
 //!
 //! The two halves are the two things one can sleep on with a 32-bit futex. Within one generation a
@@ -263,6 +264,12 @@ impl Word {
         let before = self.0.fetch_sub(1 << COUNT_SHIFT, Ordering::AcqRel);
         debug_assert!(!State(before).is_idle(), "somebody left who was not inside");
         Change { before: State(before), after: State(before.wrapping_sub(1 << COUNT_SHIFT)) }
+    }
+
+    /// Puts `state` in place of whatever the word is, and answers that: for the owner of a life's end, after whom nobody's change
+    /// matters but that it was made. Orders as [`Word::change`] does.
+    pub fn replace(&self, state: State) -> State {
+        State(self.0.swap(state.0, Ordering::AcqRel))
     }
 
     /// Opens the word for everybody. For a word that only the caller can change: a shell it took from

@@ -8,6 +8,7 @@ use crate::handle::any::AnyHandle;
 use crate::handle::ending::TryClose;
 use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
+use crate::handle::life::Life;
 use crate::handle::misuse;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::{Refusal, Tenant};
@@ -121,7 +122,7 @@ impl HoldToken {
         }
         let slot = hold.shell.object().cast::<Slot>();
         let held = Resolved::find(hold.shell.target());
-        vacant::give_back(hold.index(), hold.shell.vacate().generation);
+        vacant::give_back(hold.index(), hold.shell.vacate(hold.generation()).generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
         held?.release(unsafe { &*slot });
         Ok(Freed::Destroyed)

@@ -214,19 +214,17 @@ pub fn leave_closed<L: Life + Copy>(shell: &Shell, life: L) {
     }
 }
 
-/// Leaves what was counted, and ends the life if that is left to this caller. `false`: nobody was counted.
+/// Leaves what was counted, and ends the life if that is left to this caller.
 #[inline(never)]
-pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) -> bool {
+pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) {
     let is_owner = match shell.depart() {
-        Departure::Plain => false,
+        Departure::Plain | Departure::NotInside => false,
         Departure::LastOfDeferred => true,
         Departure::LastCounted => claims_end(shell, &life),
-        Departure::NotInside => return false,
     };
     if is_owner {
         end(shell, &life);
     }
-    true
 }
 
 /// Before the first look at the slots of a life that the caller has just closed (or counted): from here on they tell of

@@ -1,6 +1,6 @@
 //! Enter and leave, from a token to a lane.
 //!
-//! The usual case (the hazard lane is open, the thread's first slot is empty) is compiled into the caller, calls nothing, and so
+//! The usual case (the hazard lane is open, one of the thread's first two slots is empty) is compiled into the caller, calls nothing, and so
 //! has nothing to keep for the time after a call. Everything else is done by one call, from the beginning.
 
 use crate::Error;
@@ -74,10 +74,10 @@ impl AnyHandle {
         kind: AnyKind,
         operation: *const c_char,
     ) -> Result<*mut c_void, Option<&'static Slot>> {
-        let Some(record) = Record::existing().filter(|record| record.has_no_latest()) else { return Err(None) };
+        let Some(record) = Record::existing() else { return Err(None) };
         match self.attempt(record, kind, operation) {
             AtOnce::In(entry) => {
-                record.begin_first(entry.slot, entry.shell);
+                record.begin(entry.slot, entry.shell);
                 Ok(entry.object())
             }
             AtOnce::Not => Err(None),
@@ -110,10 +110,10 @@ impl AnyHandle {
         }
     }
 
-    /// Enters by the hazard lane, if it is open, and the first slot of `record`, the calling thread's, is empty.
+    /// Enters by the hazard lane, if it is open, and one of the first two slots of `record`, the calling thread's, is empty.
     #[inline(always)]
     fn attempt(self, record: &'static Record, kind: AnyKind, operation: *const c_char) -> AtOnce {
-        let Some(slot) = record.first_slot() else { return AtOnce::Not };
+        let Some(slot) = record.early_slot() else { return AtOnce::Not };
         let Some((shell, seen)) = self.seen_before(record).or_else(|| self.found_by(record)) else {
             return AtOnce::Not;
         };

@@ -213,10 +213,10 @@ impl Record {
         self.operations.vacant()
     }
 
-    /// The first of those, if it is empty.
+    /// One of the first two of those, if one of them is empty.
     #[inline(always)]
-    pub(crate) fn first_slot(&'static self) -> Option<&'static Slot> {
-        self.operations.first()
+    pub(crate) fn early_slot(&'static self) -> Option<&'static Slot> {
+        self.operations.one_of_two()
     }
 
     /// Where the calling thread, whose record this is, found its last operation. Not in a forked child, until it has found one of
@@ -235,29 +235,18 @@ impl Record {
 
     /// Notes that the calling thread's operation in `slot`, on what is in `shell`, is left by its token alone: now the latest of
     /// those.
+    #[inline(always)]
     pub(crate) fn begin(&self, slot: &'static Slot, shell: &'static Shell) {
+        slot.set_shell(shell);
         let outer = self.latest.load(Ordering::Relaxed);
         if !outer.is_null() {
             self.nest(outer);
         }
-        self.begin_first(slot, shell);
-    }
-
-    /// Whether there is no latest operation. A signal handler that comes after this look leaves it so.
-    #[inline(always)]
-    pub(crate) fn has_no_latest(&self) -> bool {
-        self.latest.load(Ordering::Relaxed).is_null()
-    }
-
-    /// [`Record::begin`], if there is no latest operation.
-    #[inline(always)]
-    pub(crate) fn begin_first(&self, slot: &'static Slot, shell: &'static Shell) {
-        slot.set_shell(shell);
         self.latest.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
     }
 
     /// The latest is about to be so no more: it gets its place in the order.
-    #[cold]
+    #[inline(always)]
     fn nest(&self, outer: *const Slot) {
         let order = self.order.load(Ordering::Relaxed) + 1;
         self.order.store(order, Ordering::Relaxed);

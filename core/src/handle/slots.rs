@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::allocate::try_box;
 use crate::handle::slot::Slot;
-use crate::shim::{AtomicPtr, AtomicUsize, Ordering};
+use crate::shim::{AtomicPtr, AtomicUsize, Ordering, compiler_fence};
 use std::ptr;
 
 /// Slots of each sort that a record has without further memory.
@@ -60,19 +60,22 @@ impl Slots {
         self.iter().all(Slot::is_empty)
     }
 
-    /// The first one, if it is empty; the owner's alone to ask for.
+    /// The first empty one of the first two; the owner's alone to ask for.
     #[inline(always)]
-    pub(crate) fn first(&'static self) -> Option<&'static Slot> {
-        Some(&self.first[0]).filter(|slot| slot.is_empty())
+    pub(crate) fn one_of_two(&'static self) -> Option<&'static Slot> {
+        let [first, second, ..] = &self.first;
+        if first.is_empty() {
+            return Some(first);
+        }
+        // For the compiler alone: without it there is no branch but a choice of addresses, which has all that follows wait for
+        // what was just stored in the first slot.
+        compiler_fence(Ordering::SeqCst);
+        Some(second).filter(|slot| slot.is_empty())
     }
 
     /// An empty slot; the owner's alone to ask for.
     #[inline]
     pub(crate) fn vacant(&'static self) -> Result<&'static Slot, Error> {
-        self.first().map_or_else(|| self.vacant_further(), Ok)
-    }
-
-    fn vacant_further(&'static self) -> Result<&'static Slot, Error> {
         match self.first.iter().find(|slot| slot.is_empty()) {
             Some(slot) => Ok(slot),
             None => self.vacant_in_more(),

@@ -154,7 +154,7 @@ fn take_vs_end_of_a_life_awake() {
             assert_eq!(shell.try_close(life), Ok(TryClose::Idle));
             town.objects[index as usize].operate(0);
             town.is_taken[index as usize].store(false, Ordering::Relaxed);
-            town.directory.give_back(index, shell.vacate().generation);
+            town.directory.give_back(index, shell.vacate(generation).generation);
         });
         line_up();
         let next = town.take();

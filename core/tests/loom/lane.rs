@@ -1,6 +1,6 @@
 //! Races of the hazard lane: operations that are nowhere counted, against whoever frees.
 
-use crate::object::{BLUE, House, RED, Resident, SECOND, life, token};
+use crate::object::{BLUE, House, RED, SECOND, life, token};
 use crate::scene::{come_out, free_by, occupied, settled, told};
 use crate::{explore, explore_at_most, join, line_up, with};
 use loom::sync::atomic::Ordering;
@@ -347,7 +347,7 @@ fn reuse_vs_early_enter_awake() {
     explore_at_most(3, [true, false], || {
         let house = open_lane(0, []);
         let early = with(&house, |house| {
-            let second = Resident { generation: 2, ..house.resident() };
+            let second = house.second();
             let entered = enter(&house.shell, &second, RED, token(2), &house.slots[0], ptr::null());
             if let Ok(seen) = entered {
                 assert!(house.objects[0].is_destroyed(), "inside an earlier life");

@@ -125,6 +125,11 @@ impl House {
         }
     }
 
+    /// The same in its second life.
+    pub fn second(&self) -> Resident<'_> {
+        Resident { generation: 2, ..self.resident() }
+    }
+
     /// As a caller that is inside itself.
     pub fn resident_inside(&self) -> Resident<'_> {
         Resident { inside: true, ..self.resident() }
