@@ -80,8 +80,8 @@ use crate::handle::slot::Slot;
 use crate::word::State;
 use std::ffi::c_char;
 
-/// How many entries pay for one barrier: it costs about 3 us beside a running thread, and an entry by the
-/// hazard lane saves about 8 ns. Whoever opens at that point has never paid more than twice what the better choice would
+/// How many entries pay for one barrier: it costs 3 to 9 us beside a running thread, and an entry by the
+/// hazard lane saves 8 to 21 ns. Whoever opens at that point has never paid more than twice what the better choice would
 /// have cost (the "ski rental" argument).
 #[cfg(not(loom))]
 pub(crate) const OPEN_AFTER: u32 = 400;

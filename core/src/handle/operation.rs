@@ -14,20 +14,17 @@ use crate::handle::shell::Shell;
 use crate::handle::slot::Slot;
 use crate::word::State;
 use std::ffi::{c_char, c_void};
-use std::mem::MaybeUninit;
 
 /// An operation in flight on a handle, noted in the calling thread's record. Ended by
 /// [`RawEntry::leave`], on the same thread; dropping it without is safe (the free then waits out its
 /// deadline).
 #[must_use]
-#[repr(C)]
 pub(crate) struct RawEntry {
-    shell: &'static Shell,
-    /// Never written nor read: where a `Result` has its error. In the place of the token it would have the compiler handle that
-    /// in two halves.
-    _error: MaybeUninit<u64>,
+    // Both from `'static` references. As references they would have a `Result` keep its error in the place of another field, and
+    // the compiler handle that in two halves.
+    shell: *const Shell,
+    slot: *const Slot,
     token: u64,
-    slot: &'static Slot,
     /// The word, for `lane::leave`.
     seen: State,
 }
@@ -77,7 +74,7 @@ impl AnyHandle {
         let Some(record) = Record::existing() else { return Err(None) };
         match self.attempt(record, kind, operation) {
             AtOnce::In(entry) => {
-                record.begin(entry.slot, entry.shell);
+                record.begin(entry.slot(), entry.shell());
                 Ok(entry.object())
             }
             AtOnce::Not => Err(None),
@@ -118,9 +115,7 @@ impl AnyHandle {
             return AtOnce::Not;
         };
         match lane::enter_by_slot(shell, seen, kind.bits(), self.bits(), slot, operation) {
-            BySlot::In(seen) => {
-                AtOnce::In(RawEntry { shell, _error: MaybeUninit::uninit(), token: self.bits(), slot, seen })
-            }
+            BySlot::In(seen) => AtOnce::In(RawEntry { shell, slot, token: self.bits(), seen }),
             BySlot::Shut => AtOnce::Not,
             BySlot::Changed => AtOnce::Filled(slot),
         }
@@ -189,20 +184,37 @@ impl AnyHandle {
     ///
     /// # Safety
     /// As [`AnyHandle::enter`].
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) unsafe fn enter_own_after(
         self,
         kind: AnyKind,
         operation: *const c_char,
         filled: Option<&'static Slot>,
     ) -> Result<RawEntry, Error> {
+        let slot = self.fill_own(kind, operation, filled)?;
+        // SAFETY: set by `fill_own`.
+        let shell = unsafe { slot.shell() };
+        // A word that is never seen: the leave looks closer.
+        Ok(RawEntry { shell, slot, token: self.bits(), seen: State::vacant(0) })
+    }
+
+    /// Enters, and answers the slot alone, whose shell is set: an entry would be answered in memory, and then the usual case
+    /// would put its own there, too, in parts, to be read as a whole, which a processor stalls at.
+    #[cold]
+    #[inline(never)]
+    fn fill_own(
+        self,
+        kind: AnyKind,
+        operation: *const c_char,
+        filled: Option<&'static Slot>,
+    ) -> Result<&'static Slot, Error> {
         self.empty(filled);
         let resolved = Resolved::find(self.bits())?;
         let slot = Record::current()?.vacant_slot()?;
         match lane::enter(resolved.shell, resolved, kind.bits(), self.bits(), slot, operation) {
-            Ok(seen) => {
-                Ok(RawEntry { shell: resolved.shell, _error: MaybeUninit::uninit(), token: self.bits(), slot, seen })
+            Ok(_) => {
+                slot.set_shell(resolved.shell);
+                Ok(slot)
             }
             Err(refusal) => Err(misuse::refuse(self.bits(), refusal)),
         }
@@ -245,10 +257,23 @@ impl AnyHandle {
 }
 
 impl RawEntry {
+    #[inline(always)]
+    fn shell(&self) -> &'static Shell {
+        // SAFETY: see the field.
+        unsafe { &*self.shell }
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> &'static Slot {
+        // SAFETY: see the field.
+        unsafe { &*self.slot }
+    }
+
     /// Ends the operation.
     #[inline(always)]
     pub(crate) fn leave(self) {
-        let RawEntry { shell, token, slot, seen, .. } = self;
+        let (shell, slot) = (self.shell(), self.slot());
+        let RawEntry { token, seen, .. } = self;
         lane::leave(shell, Resolved { token, shell }, token, slot, Some(seen));
     }
 
@@ -256,7 +281,7 @@ impl RawEntry {
     pub(crate) fn detach(&self) {
         // In a forked child there may be none: then what was entered is the parent's.
         if let Some(record) = Record::existing() {
-            record.begin(self.slot, self.shell);
+            record.begin(self.slot(), self.shell());
         }
     }
 
@@ -264,6 +289,6 @@ impl RawEntry {
     #[must_use]
     #[inline]
     pub(crate) fn object(&self) -> *mut c_void {
-        self.shell.object()
+        self.shell().object()
     }
 }
