@@ -73,7 +73,7 @@ LIFE = "core/src/handle/life.rs"
 SLOT = "core/src/handle/slot.rs"
 HOOKS = "core/src/handle/freed_hooks.rs"
 DIRECTORY = "core/src/handle/directory.rs"
-ANY = "core/src/handle/any.rs"
+OPERATION = "core/src/handle/operation.rs"
 RESOLVED = "core/src/handle/resolved.rs"
 HOLD = "core/src/handle/hold.rs"
 KIND = "core/src/handle/kind.rs"
@@ -141,7 +141,7 @@ RULES = [
          "            return Departure::LastCounted;\n        }\n        if false {",
          "model", "guard::last_leave_vs_parked_drainer"),
     Rule("wake-waiters", "the end of a life does not wake who waits for it", ENDING,
-         "if change.before.has_waiters() {", "if false {", "model", "shell::reuse_vs_parked_waiter"),
+         "if before.has_waiters() {", "if false {", "model", "shell::reuse_vs_parked_waiter"),
     Rule("wake-rundown", "the last release does not wake who waits", RUNDOWN,
          "released.before.has_waiters() {", "released.before.has_waiters() && false {", "model", "rundown::release_vs_parked_waiter"),
     Rule("wake-reported", "who waits for the end of a guard is not told that another has it", GUARD,
@@ -201,7 +201,7 @@ RULES = [
          "        if generation == 0 || state.is_over() {",
          "model", "shell::reuse_vs_stale_enter_awake"),
     Rule("generation-moves", "a shell is used again under the same generation", ENDING,
-         "State::vacant(state.generation().wrapping_add(1))", "State::vacant(state.generation())",
+         "let next = generation.wrapping_add(1);", "let next = generation;",
          "model", "shell::reuse_vs_stale_enter_awake"),
     Rule("vacant-check", "a token of a life that has not begun is let through", SHELL,
          "state.generation() != generation || state.is_over()", "state.generation() != generation",
@@ -209,6 +209,13 @@ RULES = [
     Rule("second-look", "a stale token passes for one of the kind that the shell has next", SHELL,
          "        Shell::judge_generation(id.generation, state)?;\n        Ok(state)", "        Ok(state)",
          "model", "shell::reuse_vs_wrong_kind_awake"),
+    Rule("token-after-word", "a stale token enters the shell's next life through the hazard lane", SHELL,
+         "        let seen = self.look();\n        (self.token.load(Ordering::Acquire) == token).then_some(seen)",
+         "        let token_now = self.token.load(Ordering::Acquire);\n        let seen = self.look();\n        (token_now == token).then_some(seen)",
+         "model", "lane::reuse_by_the_same_kind"),
+    Rule("token-check", "the same, at any time", SHELL,
+         "(self.token.load(Ordering::Acquire) == token).then_some(seen)", "{ let _ = token; Some(seen) }",
+         "model", "lane::reuse_by_the_same_kind"),
     Rule("kind-check", "a handle of another kind is let through", SHELL,
          "kind.is_none_or(|kind| kind == self.kind())", "kind.is_none_or(|_| true)", "twin", ""),
     Rule("tag", "a shell is handed out twice (the ABA problem)", DIRECTORY,
@@ -233,7 +240,7 @@ RULES = [
          "        if self.shell.drained_by(round, ", "        if true || self.shell.drained_by(round, ",
          "model", "free::enter_vs_free"),
     Rule("destroy-then-say", "a free says destroyed before the destructor has returned", LIFE,
-         "    life.on_destroy();\n    life.vacated(shell.vacate());", "    let vacated = shell.vacate();\n    life.on_destroy();\n    life.vacated(vacated);",
+         "    life.on_destroy();\n    life.vacated(shell.vacate(life.generation()));", "    let vacated = shell.vacate(life.generation());\n    life.on_destroy();\n    life.vacated(vacated);",
          "model", "free::"),
     Rule("try-free-looks", "try_free closes over somebody's head", ENDING,
          "} else if !state.is_idle() || state.is_counted() {\n                Err(Ok(TryClose::Busy))",
@@ -253,17 +260,17 @@ RULES = [
          "contract", "handle_hooks"),
     # The hazard lane.
     Rule("light-barrier-in", "who enters by a slot may miss the close", LANE,
-         "        slot.fill(token, operation);\n        barrier::light();", "        slot.fill(token, operation);",
+         "    slot.fill(token, operation);\n    barrier::light();", "    slot.fill(token, operation);",
          "model", "lane::one_enter_vs_free_awake"),
     Rule("heavy-barrier", "who frees may miss a slot", LANE,
          "    life.is_alone() || barrier::heavy()", "    true", "lane", "who_frees_sees_every_slot"),
     Rule("second-look-in", "who enters by a slot does not look again", LANE,
-         "        if shell.look().admits_by_slot(generation) {\n            return Ok(());", "        if true {\n            return Ok(());",
+         "if shell.look() == seen { BySlot::In(seen) }", "if true { BySlot::In(seen) }",
          "model", "lane::one_enter_vs_free_awake"),
     Rule("light-barrier-out", "who leaves a slot may miss the close", LANE,
-         "            slot.clear();\n            barrier::light();", "            slot.clear();", "model", "lane::"),
+         "    slot.clear();\n    barrier::light();", "    slot.clear();", "model", "lane::"),
     Rule("refused-leaves", "a refused entrant that was seen leaves nobody to destroy", LANE,
-         "        step_back(shell, life, token, slot);\n", "        slot.clear();\n",
+         "Some(BySlot::Changed) => step_back(shell, life, token, slot),", "Some(BySlot::Changed) => slot.clear(),",
          "model", "lane::one_enter_vs_free_awake"),
     Rule("closer-looks-again", "a closer that gives up does not look at the slots again", FREE,
          "(self.has_hazard_lane && lane::claims_end(self.shell, &self.life))", "false", "model", "lane::deferred_destroy_vs_leave_awake"),
@@ -310,12 +317,12 @@ RULES = [
          "        kind::release(kind);\n    }", "        let _ = kind;\n    }", "contract", "kind"),
     Rule("latest-operation", "a signal handler's leave ends the operation it interrupted", RECORD,
          "begun.max_by_key(|slot| slot.since())", "begun.min_by_key(|slot| slot.since())", "contract", "handle_signals"),
-    Rule("leave-needs-enter", "a leave without an enter takes another thread's count", ANY,
+    Rule("leave-needs-enter", "a leave without an enter takes another thread's count", OPERATION,
          "else { return Err(resolved.nothing_to_leave()) };",
          "else {\n            lane::leave_counted(resolved.shell, resolved);\n            return Ok(());\n        };",
          "contract", "handle"),
     Rule("fork", "a child uses its parent's handles", "core/src/handle/process.rs",
-         "        MARK.store(draw(seed).map_or(NOT_DRAWN, Parts::mark), Ordering::Relaxed);", "        let _ = (draw(seed), parent);",
+         "        DIRECTORY.mark.store(draw(seed).map_or(NOT_DRAWN, Parts::mark), Ordering::Relaxed);", "        let _ = (draw(seed), parent);",
          "contract", "fork"),
     # What is counted and told.
     Rule("own-counts", "threads share a count that they do not change in one step", COUNTERS,

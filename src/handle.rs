@@ -2,7 +2,6 @@
 
 use crate::kind::qz_kind;
 use crate::status::qz_status;
-use quiescent_core::Error;
 use quiescent_core::ffi;
 use quiescent_core::handle::AnyHandle;
 use std::ffi::{c_char, c_void};
@@ -50,16 +49,8 @@ pub unsafe extern "C" fn qz_handle_enter(
     operation: *const c_char,
     out_object: *mut *mut c_void,
 ) -> qz_status {
-    let entered = ffi::call(|| {
-        if out_object.is_null() {
-            return Err(Error::Null);
-        }
-        // SAFETY: `operation` is NULL or never given back.
-        let object = unsafe { AnyHandle::from_raw(h).enter(ffi::kind(kind), operation) }?;
-        // SAFETY: `out_object` is NULL or writable.
-        unsafe { ffi::write(out_object, object) }
-    });
-    entered.into()
+    // SAFETY: `operation` is NULL or never given back, `out_object` NULL or writable.
+    unsafe { ffi::enter(h, kind, operation, out_object) }
 }
 
 /// Ends this thread's latest operation on `h`. Does not block, but for `on_destroy`.
@@ -71,7 +62,7 @@ pub unsafe extern "C" fn qz_handle_enter(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_leave(h: *mut qz_handle) -> qz_status {
     // SAFETY: the thread is done with the object.
-    ffi::call(|| unsafe { AnyHandle::from_raw(h).leave() }).into()
+    unsafe { ffi::leave(h) }
 }
 
 /// Whether an operation should come to an end: true unless `h` is a handle that is open. For loops

@@ -41,6 +41,7 @@ use crate::allocate::try_box;
 use crate::cache_aware_rundown::CacheAwareRundown;
 use crate::error::Error;
 use crate::guard::HandleGuard;
+use crate::handle::slot::Slot;
 use crate::handle::{AnyHandle, AnyKind, Handle, Hold, HoldToken, Token};
 use crate::rundown::RundownRef;
 use std::ffi::{CStr, c_char, c_void};
@@ -51,6 +52,8 @@ use std::time::Duration;
 mod free;
 #[path = "ffi/last_error.rs"]
 mod last_error;
+#[path = "ffi/operation.rs"]
+mod operation;
 #[path = "ffi/report.rs"]
 mod report;
 #[path = "ffi/status.rs"]
@@ -62,6 +65,7 @@ pub use free::{
     try_free, try_free_handle, wait_freed, wait_handle_freed,
 };
 pub use last_error::{last_error, last_os_error};
+pub use operation::{enter, leave};
 pub use report::report;
 pub use status::Status;
 pub use wait::{cancel_token, take, take_once, try_take, wait};
@@ -169,7 +173,22 @@ pub fn with<T: Handle, S: Into<Status>>(
     operation: &'static CStr,
     body: impl FnOnce(&T) -> Result<S, Error>,
 ) -> Status {
-    call(|| body(&*Token::<T>::from_raw(handle).enter(operation)?))
+    match Token::<T>::from_raw(handle).enter_at_once(operation) {
+        Ok(entry) => call(|| body(&*{ entry })),
+        Err(filled) => with_after(handle, operation, body, filled),
+    }
+}
+
+/// The same where entering takes more. The body is here a second time: so nothing has to be kept for it in the usual case.
+#[cold]
+#[inline(never)]
+fn with_after<T: Handle, S: Into<Status>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    body: impl FnOnce(&T) -> Result<S, Error>,
+    filled: Option<&'static Slot>,
+) -> Status {
+    call(|| body(&*Token::<T>::from_raw(handle).enter_after(operation, filled)?))
 }
 
 /// Runs `body` on the value behind `handle`, as an operation in flight, and writes what it answers. A
@@ -184,14 +203,16 @@ pub unsafe fn answer<T: Handle, V>(
     out: *mut V,
     body: impl FnOnce(&T) -> Result<V, Error>,
 ) -> Status {
-    call(|| {
-        if out.is_null() {
-            return Err(Error::Null);
-        }
-        let value = body(&*Token::<T>::from_raw(handle).enter(operation)?)?;
-        // SAFETY: the caller's promise.
-        unsafe { write(out, value) }
-    })
+    if out.is_null() {
+        return call(|| Err::<(), _>(Error::Null));
+    }
+    let body = |object: &T| {
+        let value = body(object)?;
+        // SAFETY: the caller's promise; it is not NULL.
+        unsafe { out.write(value) };
+        Ok(())
+    };
+    with(handle, operation, body)
 }
 
 /// Takes a hold on `handle`, to be given back with [`release`]. `*out_hold` is the hold, or NULL when

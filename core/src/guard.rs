@@ -315,6 +315,17 @@ impl HandleGuard {
         self.word.publish(state);
     }
 
+    /// Leaves, for a caller that is known to be counted.
+    #[inline]
+    pub(crate) fn depart_counted(&self) -> Departure {
+        self.departed(self.word.depart())
+    }
+
+    /// Puts `state` in place of whatever the word is, for the owner of the end, and answers that.
+    pub(crate) fn replace(&self, state: State) -> State {
+        self.word.replace(state)
+    }
+
     /// Changes the word by a rule of the shell.
     pub(crate) fn change<E>(&self, next: impl FnMut(State) -> Result<State, E>) -> Result<Change, E> {
         self.word.change(next)
@@ -410,7 +421,7 @@ impl Drop for HandleOp<'_> {
     #[inline]
     fn drop(&mut self) {
         // An operation is inside until this, and leaves once.
-        let _ = self.guard.departed(self.guard.word.depart());
+        let _ = self.guard.depart_counted();
     }
 }
 

@@ -10,7 +10,7 @@
 //! | C | closed | nobody may enter (until a run-down is re-initialised or a shell opens a new generation) |
 //! | D | deferred | the one who closed has given up waiting: the end belongs to the last one out (a shell), or to the first who asks (an embedded guard) |
 //! | O | over | the end is behind it: an embedded guard's was handed to one caller; a shell is between two lives, and nobody holds a token of this generation |
-//! | H | hazard | a shell's hazard lane has been opened in this life: slots of thread records may name it (`handle/hazard.rs`) |
+//! | H | hazard | a shell's hazard lane has been opened in this life: slots of thread records may name it (`handle/lane.rs`) |
 //! | N | notify | somebody registered an `on_freed` callback for this generation |
 //! | S | sleepers | somebody may sleep on the low half: the count has to reach zero |
 //! | W | waiters | somebody may sleep on the high half: the generation has to move |
@@ -20,7 +20,8 @@
 //! identity (the generation), permission (closed) and the count are judged and changed in one step, a
 //! refused caller never writes, and whoever takes the count from one to zero learns in that very step
 //! what else was true. Who is known to be inside needs no judgement to leave: that is a subtraction ([`Word::depart`]), which
-//! answers the same. That step is also a leaver's last touch of the memory: waking a sleeper
+//! answers the same. And who owns the end of a life needs none to end it ([`Word::replace`]). (A load that follows a locked
+//! instruction waits for it, which costs as much as another: 5 ns.) That step is also a leaver's last touch of the memory: waking a sleeper
 //! afterwards uses the address alone.
 //!
 //! The two halves are the two things one can sleep on with a 32-bit futex. Within one generation a
@@ -54,7 +55,6 @@ const WAITERS: u64 = 1 << 6;
 const COUNTED: u64 = 1 << 7;
 const COUNT_SHIFT: u32 = 8;
 const GENERATION_SHIFT: u32 = 32;
-const GENERATION: u64 = u64::MAX << GENERATION_SHIFT;
 
 impl State {
     /// The most the count can hold.
@@ -98,15 +98,15 @@ impl State {
     pub fn is_counted(self) -> bool {
         self.0 & COUNTED != 0
     }
-    /// Life `generation` may be entered through the hazard lane, in one comparison.
+    /// Whichever life it is may be entered through the hazard lane.
     #[inline]
-    pub fn admits_by_slot(self, generation: u32) -> bool {
-        self.0 & (GENERATION | CLOSED | HAZARD | COUNTED) == State::open(generation).0 | HAZARD
+    pub fn admits_by_slot(self) -> bool {
+        self.0 & (CLOSED | HAZARD | COUNTED) == HAZARD
     }
-    /// Life `generation` is open, in one comparison.
+    /// Life `generation` is open. (Half by half: a constant of 64 bits takes an instruction of its own.)
     #[inline]
     pub fn is_open(self, generation: u32) -> bool {
-        self.0 & (GENERATION | CLOSED) == State::open(generation).0
+        self.high() == generation && self.0 & CLOSED == 0
     }
     pub fn has_notify(self) -> bool {
         self.0 & NOTIFY != 0
@@ -273,6 +273,12 @@ impl Word {
         let before = self.0.fetch_sub(1 << COUNT_SHIFT, Ordering::AcqRel);
         debug_assert!(!State(before).is_idle(), "somebody left who was not inside");
         Change { before: State(before), after: State(before.wrapping_sub(1 << COUNT_SHIFT)) }
+    }
+
+    /// Puts `state` in place of whatever the word is, and answers that: for the owner of a life's end, after whom nobody's change
+    /// matters but that it was made. Orders as [`Word::change`] does.
+    pub fn replace(&self, state: State) -> State {
+        State(self.0.swap(state.0, Ordering::AcqRel))
     }
 
     /// Opens the word for everybody. For a word that only the caller can change: a shell it took from

@@ -25,15 +25,6 @@ use std::time::Duration;
 #[repr(transparent)]
 pub struct AnyHandle(u64);
 
-/// An operation in flight on a handle, noted in the calling thread's record. Ended by
-/// [`RawEntry::leave`], on the same thread; dropping it without is safe (the free then waits out its
-/// deadline).
-#[must_use]
-pub(crate) struct RawEntry {
-    resolved: Resolved,
-    slot: &'static Slot,
-}
-
 impl AnyHandle {
     /// Whatever the caller has, as C holds it.
     #[must_use]
@@ -75,50 +66,10 @@ impl AnyHandle {
         Record::current()?;
         kind.retain()?;
         let (index, shell) = vacant::take().inspect_err(|_| kind::release(kind.bits()))?;
-        let tenant = Tenant { kind: kind.bits(), object, target: 0, key };
+        let tenant = Tenant { kind: kind.bits(), object, target: 0, key, index };
         count(Counter::Opened);
         let generation = shell.open(tenant, deadline::last_tick());
         Ok(AnyHandle(Parts { key, index, generation }.join()))
-    }
-
-    /// Begins an operation and answers the object, alive until [`AnyHandle::leave`] on the same thread.
-    ///
-    /// # Errors
-    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`], [`Error::Forked`],
-    /// [`Error::Limit`] (16,777,214 in flight), [`Error::NoMemory`] (a thread's first call, or more
-    /// than eight operations at once).
-    ///
-    /// # Safety
-    /// `operation` is null or a C string that is never given back.
-    #[inline]
-    pub unsafe fn enter(self, kind: AnyKind, operation: *const c_char) -> Result<*mut c_void, Error> {
-        let resolved = Resolved::find(self.0)?;
-        let record = Record::current()?;
-        let slot = record.vacant_slot()?;
-        match lane::enter(resolved.shell, resolved, kind.bits(), self.0, slot, operation) {
-            Ok(()) => {
-                record.begin(slot);
-                Ok(resolved.shell.object())
-            }
-            Err(refusal) => Err(misuse::refuse_entry(self.0, kind, refusal)),
-        }
-    }
-
-    /// Begins an operation that is ended by its entry: not by [`AnyHandle::leave`].
-    ///
-    /// # Errors
-    /// As [`AnyHandle::enter`].
-    ///
-    /// # Safety
-    /// As [`AnyHandle::enter`].
-    #[inline(always)]
-    pub(crate) unsafe fn enter_own(self, kind: AnyKind, operation: *const c_char) -> Result<RawEntry, Error> {
-        let resolved = Resolved::find(self.0)?;
-        let slot = Record::current()?.vacant_slot()?;
-        match lane::enter(resolved.shell, resolved, kind.bits(), self.0, slot, operation) {
-            Ok(()) => Ok(RawEntry { resolved, slot }),
-            Err(refusal) => Err(misuse::refuse(self.0, refusal)),
-        }
     }
 
     /// Takes a hold, or begins to wait for one: as an operation in flight, but it may be released on any thread, and the
@@ -144,23 +95,6 @@ impl AnyHandle {
             lane::leave_counted(resolved.shell, resolved);
         })?;
         Ok((resolved.shell.object(), resolved, slot))
-    }
-
-    /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] (or detached from its
-    /// [`crate::Entry`]) and that is still in flight. If the handle was freed meanwhile and this was the last one out, destroys the object.
-    ///
-    /// # Errors
-    /// [`Error::NotInside`]: this thread is not inside. [`Error::Null`], [`Error::BadHandle`], [`Error::Freed`],
-    /// [`Error::Forked`].
-    ///
-    /// # Safety
-    /// The object is not used afterwards by virtue of that operation.
-    #[inline]
-    pub unsafe fn leave(self) -> Result<(), Error> {
-        let resolved = Resolved::find(self.0)?;
-        let Some(slot) = Record::take_begun(self.0) else { return Err(resolved.nothing_to_leave()) };
-        lane::leave(resolved.shell, resolved, self.0, slot);
-        Ok(())
     }
 
     /// Whether a new operation would be refused: `true` unless this is a handle that is open.
@@ -239,28 +173,5 @@ impl AnyHandle {
         resolved.shell.label.set(label);
         lane::leave_counted(resolved.shell, resolved);
         Ok(())
-    }
-}
-
-impl RawEntry {
-    /// Ends the operation.
-    #[inline(always)]
-    pub(crate) fn leave(self) {
-        self.resolved.leave(self.slot);
-    }
-
-    /// From now on the operation is left by its token.
-    pub(crate) fn detach(&self) {
-        // In a forked child there may be none: then what was entered is the parent's.
-        if let Some(record) = Record::existing() {
-            record.begin(self.slot);
-        }
-    }
-
-    /// The object, alive while this is.
-    #[must_use]
-    #[inline]
-    pub(crate) fn object(&self) -> *mut c_void {
-        self.resolved.shell.object()
     }
 }

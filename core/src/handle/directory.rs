@@ -40,6 +40,9 @@ pub struct Directory<const CHUNKS: usize> {
     /// Tag and, plus one, the index on top; 0 in the low bits: empty.
     vacant: AtomicU64,
     generation_max: u32,
+    /// The lowest bits of this process's tokens: its key, as a token carries it (see `process.rs`). Here since whoever looks for a shell needs both, and so has one address to find.
+    #[cfg(not(loom))]
+    pub(crate) mark: AtomicU64,
 }
 
 impl<const CHUNKS: usize> Directory<CHUNKS> {
@@ -49,8 +52,13 @@ impl<const CHUNKS: usize> Directory<CHUNKS> {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new(generation_max: u32) -> Self {
-        let chunks = [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS];
-        Directory { chunks, fresh: AtomicU32::new(0), vacant: AtomicU64::new(0), generation_max }
+        Directory {
+            chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
+            fresh: AtomicU32::new(0),
+            vacant: AtomicU64::new(0),
+            generation_max,
+            mark: AtomicU64::new(crate::handle::process::NOT_DRAWN),
+        }
     }
 
     /// Empty; shells live up to generation `generation_max`.

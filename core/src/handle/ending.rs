@@ -185,15 +185,15 @@ impl Shell {
         park::until(self.guard.word(), Half::High, deadline, over, State::with_waiters)
     }
 
-    /// The owner of the end, done with the object, ends this life. The shell stays the caller's until it
-    /// gives it back.
-    pub fn vacate(&self) -> Vacated {
-        let Ok(change) = self
-            .guard
-            .change(|state| Ok::<_, std::convert::Infallible>(State::vacant(state.generation().wrapping_add(1))));
-        if change.before.has_waiters() {
+    /// The owner of the end, done with the object, ends this life, which is `generation`. The shell stays the caller's until
+    /// it gives it back.
+    pub fn vacate(&self, generation: u32) -> Vacated {
+        let next = generation.wrapping_add(1);
+        let before = self.guard.replace(State::vacant(next));
+        debug_assert!(before.generation() == generation, "ended by somebody who does not own the end");
+        if before.has_waiters() {
             park::wake_all(self.guard.word(), Half::High);
         }
-        Vacated { notify: change.before.has_notify(), generation: change.after.generation() }
+        Vacated { notify: before.has_notify(), generation: next }
     }
 }

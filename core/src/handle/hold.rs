@@ -9,6 +9,7 @@ use crate::handle::any::AnyHandle;
 use crate::handle::ending::TryClose;
 use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
+use crate::handle::life::Life;
 use crate::handle::misuse;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::{Refusal, Tenant};
@@ -108,7 +109,8 @@ impl RawHold {
             }
         };
         let slot: *const Slot = self.slot;
-        let tenant = Tenant { kind: kind::HOLDS, object: slot.cast_mut().cast(), target: self.resolved.token, key };
+        let tenant =
+            Tenant { kind: kind::HOLDS, object: slot.cast_mut().cast(), target: self.resolved.token, key, index };
         let generation = shell.open(tenant, self.slot.since());
         Ok(HoldToken(AnyHandle::from_bits(Parts { key, index, generation }.join())))
     }
@@ -165,7 +167,7 @@ impl HoldToken {
         }
         let slot = hold.shell.object().cast::<Slot>();
         let held = Resolved::find(hold.shell.target());
-        vacant::give_back(hold.index(), hold.shell.vacate().generation);
+        vacant::give_back(hold.index(), hold.shell.vacate(hold.generation()).generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
         RawHold { resolved: held?, slot: unsafe { &*slot } }.give_back();
         Ok(Freed::Destroyed)

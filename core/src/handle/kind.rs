@@ -91,7 +91,7 @@ impl AnyKind {
         let object = try_box(KindObject { name: Label::new(), hooks, on_release }).ok_or(Error::NoMemory)?;
         object.name.set(name);
         let (index, shell) = vacant::take()?;
-        let tenant = Tenant { kind: KINDS, object: Box::into_raw(object).cast(), target: 0, key };
+        let tenant = Tenant { kind: KINDS, object: Box::into_raw(object).cast(), target: 0, key, index };
         let generation = shell.open(tenant, deadline::now());
         Ok(AnyKind(AnyHandle::from_bits(Parts { key, index, generation }.join())))
     }

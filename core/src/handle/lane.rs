@@ -17,7 +17,7 @@
 //!    look: open, and not counted        clear the slot                    close the word
 //!    store the token in a slot          light barrier                     heavy barrier
 //!    light barrier                      look: still open ─▶ out           look at the word, then all slots
-//!    look: still so ─▶ in               closed ─▶ last one out?           someone inside: on_close, drain …
+//!    look: unchanged ─▶ in              closed ─▶ last one out?           someone inside: on_close, drain …
 //!    else leave, and be counted                                           late: set deferred, full fence ─▶ last one out?
 //!    or refused
 //!
@@ -37,7 +37,8 @@
 //!    end, but not hasten it. Looking at the slots one after the other is therefore enough: each that was seen empty
 //!    stays so, as far as operations inside are concerned.
 //! 3. *A slot of another life* holds another token and is not seen. An entrant that looked at the word in an earlier
-//!    life stores that life's token, finds another generation, and leaves.
+//!    life stores that life's token, finds another generation, and leaves. One whose token is an earlier life's finds another
+//!    token in the shell, which it reads after the word and before it looks again.
 //! 4. *What an operation did* comes before the destructor: the closer's look at the slot (acquire) reads the store that
 //!    cleared it (release), or a later one of the same thread.
 //!
@@ -75,20 +76,59 @@ use crate::guard::Departure;
 use crate::handle::ending::LastOut;
 use crate::handle::life::{Life, end};
 use crate::handle::shell::{Identity, Refusal, Shell};
-use crate::handle::slot::{Noted, Slot};
+use crate::handle::slot::Slot;
+use crate::word::State;
 use std::ffi::c_char;
 
-/// How many entries pay for one barrier: it costs about 3 us beside a running thread, and an entry by the
-/// hazard lane saves about 8 ns. Whoever opens at that point has never paid more than twice what the better choice would
+/// How many entries pay for one barrier: it costs 3 to 9 us beside a running thread, and an entry by the
+/// hazard lane saves 8 to 21 ns. Whoever opens at that point has never paid more than twice what the better choice would
 /// have cost (the "ski rental" argument).
 #[cfg(not(loom))]
 pub(crate) const OPEN_AFTER: u32 = 400;
 
-/// Enters a life of `kind`, by the lane that is open, noted in `slot`: an empty one of the calling thread's.
+/// What an attempt to enter by a slot came to.
+#[must_use]
+pub enum BySlot {
+    /// It is in. Both looks at the word found this.
+    In(State),
+    /// Nothing was written: the lane is not open, the life is another, or of another kind.
+    Shut,
+    /// The word changed between the two looks. The slot is filled: the caller is to [`step_back`].
+    Changed,
+}
+
+/// Enters a life of `kind` by its hazard lane, noted in `slot`: an empty one of the calling thread's. `seen` is the word as
+/// [`Shell::look_as`] found it for `token`.
+#[inline(always)]
+pub fn enter_by_slot(
+    shell: &Shell,
+    seen: State,
+    kind: u64,
+    token: u64,
+    slot: &Slot,
+    operation: *const c_char,
+) -> BySlot {
+    if !seen.admits_by_slot() || shell.kind() != kind {
+        return BySlot::Shut;
+    }
+    slot.fill(token, operation);
+    barrier::light();
+    // Token and kind were read between the two looks: they are this life's (invariant 2 of `shell.rs`). Compared as a whole:
+    // after another change than a close the caller steps back, too, and that does no harm.
+    if shell.look() == seen { BySlot::In(seen) } else { BySlot::Changed }
+}
+
+/// Leaves as everybody leaves: whoever frees may have seen the slot.
+#[cold]
+pub fn step_back<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
+    leave(shell, life, token, slot, None);
+}
+
+/// Enters a life of `kind`, by the lane that is open, noted in `slot`: an empty one of the calling thread's. Answers what
+/// [`leave`] is to know as `seen`.
 ///
 /// # Errors
 /// As the variants of [`Refusal`] say; then the slot is empty again.
-#[inline(always)]
 pub fn enter<L: Life + Copy>(
     shell: &Shell,
     life: L,
@@ -96,24 +136,17 @@ pub fn enter<L: Life + Copy>(
     token: u64,
     slot: &Slot,
     operation: *const c_char,
-) -> Result<(), Refusal> {
+) -> Result<State, Refusal> {
     let generation = life.generation();
-    if shell.look().admits_by_slot(generation) && shell.kind() == kind {
-        slot.fill(token, operation);
-        barrier::light();
-        // The kind was read before this look: it is this life's (invariant 2 of `shell.rs`).
-        if shell.look().admits_by_slot(generation) {
-            return Ok(());
-        }
-        step_back(shell, life, token, slot);
+    let attempt = shell.look_as(token).map(|seen| enter_by_slot(shell, seen, kind, token, slot, operation));
+    match attempt {
+        Some(BySlot::In(seen)) => return Ok(seen),
+        Some(BySlot::Changed) => step_back(shell, life, token, slot),
+        Some(BySlot::Shut) | None => {}
     }
-    enter_counted(shell, generation, kind, token, slot, operation)
-}
-
-/// Leaves as everybody leaves: whoever frees may have seen the slot.
-#[cold]
-fn step_back<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
-    leave(shell, life, token, slot);
+    enter_counted(shell, generation, kind, token, slot, operation)?;
+    // Not looked at by a leave of what is counted.
+    Ok(State::vacant(0))
 }
 
 #[inline(never)]
@@ -135,46 +168,63 @@ fn enter_counted(
 }
 
 /// Leaves what is noted in `slot`, by the lane it was entered by, and ends the life if that is left to this caller. Does
-/// nothing if the slot does not note `token`: in a forked child, what was entered is the parent's.
+/// nothing if the slot does not note `token`: in a forked child, what was entered is the parent's. `seen` is the word as it was
+/// when it was entered, if that is known: found again, it tells at once that the life is open.
 #[inline(always)]
-pub fn leave<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
-    match slot.noted(token) {
-        Noted::BySlot => {
-            slot.clear();
-            barrier::light();
-            if !shell.look().is_open(life.generation()) {
-                leave_closed(shell, life);
-            }
-        }
-        Noted::Counted => {
-            slot.clear();
-            leave_counted(shell, life);
-        }
-        Noted::Not => {}
+pub fn leave<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot, seen: Option<State>) {
+    if slot.is_filled_with(token) {
+        leave_filled(shell, life, slot, seen);
+    } else {
+        leave_noted(shell, life, token, slot);
+    }
+}
+
+/// The same, for a caller that has seen that the slot is filled with the token.
+#[inline(always)]
+pub fn leave_filled<L: Life + Copy>(shell: &Shell, life: L, slot: &Slot, seen: Option<State>) {
+    slot.clear();
+    barrier::light();
+    let now = shell.look();
+    if !seen.map_or_else(|| now.is_open(life.generation()), |seen| now == seen) {
+        leave_changed(shell, life, now);
+    }
+}
+
+/// The rest of a leave by slot that found the word `now`, which is not as it was.
+#[cold]
+fn leave_changed<L: Life + Copy>(shell: &Shell, life: L, now: State) {
+    if !now.is_open(life.generation()) {
+        leave_closed(shell, life);
+    }
+}
+
+/// A leave of what is not in the hazard lane.
+#[cold]
+fn leave_noted<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
+    if slot.notes(token) {
+        slot.clear();
+        leave_counted(shell, life);
     }
 }
 
 /// The rest of a leave by slot that found the life closed.
-#[cold]
 pub fn leave_closed<L: Life + Copy>(shell: &Shell, life: L) {
     if claims_end(shell, &life) {
         end(shell, &life);
     }
 }
 
-/// Leaves what was counted, and ends the life if that is left to this caller. `false`: nobody was counted.
+/// Leaves what was counted, and ends the life if that is left to this caller.
 #[inline(never)]
-pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) -> bool {
+pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) {
     let is_owner = match shell.depart() {
-        Departure::Plain => false,
+        Departure::Plain | Departure::NotInside => false,
         Departure::LastOfDeferred => true,
         Departure::LastCounted => claims_end(shell, &life),
-        Departure::NotInside => return false,
     };
     if is_owner {
         end(shell, &life);
     }
-    true
 }
 
 /// Before the first look at the slots of a life that the caller has just closed (or counted): from here on they tell of

@@ -32,5 +32,5 @@ pub trait Life {
 /// Ends a life. Only for the owner of its end.
 pub fn end<L: Life>(shell: &Shell, life: &L) {
     life.on_destroy();
-    life.vacated(shell.vacate());
+    life.vacated(shell.vacate(life.generation()));
 }

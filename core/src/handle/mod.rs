@@ -36,7 +36,7 @@ mod lane;
 mod life;
 mod ownership;
 mod shell;
-mod slot;
+pub(crate) mod slot;
 mod token;
 
 #[cfg(not(loom))]
@@ -57,6 +57,8 @@ mod many;
 mod misuse;
 #[cfg(not(loom))]
 mod occupant;
+#[cfg(not(loom))]
+mod operation;
 #[cfg(not(loom))]
 mod process;
 #[cfg(not(loom))]

@@ -2,22 +2,20 @@
 //!
 //! The key is drawn when the first handle is opened. A forked child draws another before it returns from
 //! `fork` (in a `pthread_atfork` handler), and remembers those of its ancestors: their tokens are told
-//! from garbage and answered "forked", before any shell is looked at. So the fast path pays nothing for
+//! from garbage and answered "forked", before their shell is looked for. So the fast path pays nothing for
 //! this, and nothing that another thread of the parent held can block the child. A child made with a raw
 //! `clone` or `vfork` runs no handlers and must only `exec`.
 
 use crate::Error;
-use crate::handle::misuse;
 use crate::handle::token::{KEY_BITS, Parts};
+use crate::handle::{DIRECTORY, misuse};
 use crate::shim::{AtomicU32, AtomicU64, Ordering};
 use std::hash::{BuildHasher, Hasher};
 
 const KEYS: u32 = 1 << KEY_BITS;
 
-/// The lowest bits of this process's tokens: its key, as a token carries it.
-static MARK: AtomicU64 = AtomicU64::new(NOT_DRAWN);
-/// No token has these.
-const NOT_DRAWN: u64 = u64::MAX;
+/// The mark before a key was drawn: no token has these lowest bits.
+pub(crate) const NOT_DRAWN: u64 = u64::MAX;
 /// One bit for each key that an ancestor had.
 static ANCESTORS: [AtomicU64; KEYS as usize / 64] = [const { AtomicU64::new(0) }; KEYS as usize / 64];
 /// Whether the fork handler is registered and the library pinned.
@@ -27,7 +25,7 @@ static READY: AtomicU32 = AtomicU32::new(0);
 #[inline]
 pub(crate) fn mark() -> u64 {
     // Relaxed: a token comes to a thread after its key was drawn, through whatever passed the token on.
-    MARK.load(Ordering::Relaxed)
+    DIRECTORY.mark.load(Ordering::Relaxed)
 }
 
 /// This process's key; 0 before the first handle.
@@ -54,7 +52,7 @@ pub(crate) fn key_or_draw() -> Result<u32, Error> {
         let seed = std::hash::RandomState::new().build_hasher().finish();
         let drawn = draw(seed).ok_or(Error::Limit)?;
         // The first to draw decides.
-        let _ = MARK.compare_exchange(NOT_DRAWN, Parts::mark(drawn), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = DIRECTORY.mark.compare_exchange(NOT_DRAWN, Parts::mark(drawn), Ordering::Relaxed, Ordering::Relaxed);
     }
     Ok(key())
 }
@@ -79,7 +77,7 @@ extern "C" fn in_child() {
     if parent != 0 {
         ANCESTORS[parent as usize / 64].fetch_or(1 << (parent % 64), Ordering::Relaxed);
         let seed = crate::deadline::now() ^ u64::from(std::process::id()) << 32;
-        MARK.store(draw(seed).map_or(NOT_DRAWN, Parts::mark), Ordering::Relaxed);
+        DIRECTORY.mark.store(draw(seed).map_or(NOT_DRAWN, Parts::mark), Ordering::Relaxed);
         crate::handle::records::in_child();
     }
 }

@@ -36,6 +36,7 @@
 use crate::allocate::try_box;
 use crate::handle::counters::Counters;
 use crate::handle::ownership::Ownership;
+use crate::handle::shell::Shell;
 use crate::handle::slot::{Phase, Slot};
 use crate::handle::slots::Slots;
 use crate::handle::{current, records, thread};
@@ -47,13 +48,17 @@ use std::ffi::c_char;
 use std::ptr;
 
 /// One thread's record. Aligned so that no two threads share a pair of cache lines.
-#[repr(align(128))]
+/// What every operation looks at comes first, and so has the record's own address.
+#[repr(C, align(128))]
 pub(crate) struct Record {
     operations: Slots,
     /// The slot of the latest operation that is left by its token alone, unless that has been left; the owner's alone.
     latest: AtomicPtr<Slot>,
     /// How many of those were nested in another; the owner's alone.
     order: AtomicU64,
+    /// The shell in which its thread found its last operation, or null; the owner's alone. One word, so that a signal handler
+    /// cannot leave half of it.
+    recent: AtomicPtr<Shell>,
     holds: Slots,
     ownership: Ownership,
     /// The index of a vacant shell plus one, or 0; the owner's alone.
@@ -167,6 +172,7 @@ impl Record {
             operations: Slots::new(),
             latest: AtomicPtr::new(ptr::null_mut()),
             order: AtomicU64::new(0),
+            recent: AtomicPtr::new(ptr::null_mut()),
             holds: Slots::new(),
             ownership: Ownership::new(),
             spare: AtomicU32::new(0),
@@ -208,14 +214,35 @@ impl Record {
     ///
     /// # Errors
     /// [`Error::NoMemory`], possible only when all slots so far are taken.
-    #[inline]
     pub(crate) fn vacant_slot(&'static self) -> Result<&'static Slot, Error> {
         self.operations.vacant()
     }
 
-    /// Notes that the calling thread's operation in `slot` is left by its token alone: now the latest of those.
-    #[inline]
-    pub(crate) fn begin(&self, slot: &'static Slot) {
+    /// One of the first two of those, if one of them is empty.
+    #[inline(always)]
+    pub(crate) fn early_slot(&'static self) -> Option<&'static Slot> {
+        self.operations.one_of_two()
+    }
+
+    /// Where the calling thread, whose record this is, found its last operation. Not in a forked child, until it has found one of
+    /// its own: what the parent found is no more looked for.
+    #[inline(always)]
+    pub(crate) fn recent_shell(&self) -> Option<&'static Shell> {
+        // SAFETY: null, or from a `'static` reference.
+        unsafe { self.recent.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// See [`Record::recent_shell`].
+    #[inline(always)]
+    pub(crate) fn set_recent_shell(&self, shell: &'static Shell) {
+        self.recent.store(ptr::from_ref(shell).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Notes that the calling thread's operation in `slot`, on what is in `shell`, is left by its token alone: now the latest of
+    /// those.
+    #[inline(always)]
+    pub(crate) fn begin(&self, slot: &'static Slot, shell: &'static Shell) {
+        slot.set_shell(shell);
         let outer = self.latest.load(Ordering::Relaxed);
         if !outer.is_null() {
             self.nest(outer);
@@ -224,7 +251,7 @@ impl Record {
     }
 
     /// The latest is about to be so no more: it gets its place in the order.
-    #[cold]
+    #[inline(always)]
     fn nest(&self, outer: *const Slot) {
         let order = self.order.load(Ordering::Relaxed) + 1;
         self.order.store(order, Ordering::Relaxed);
@@ -252,7 +279,6 @@ impl Record {
 
     /// The slot of the calling thread's latest operation on `token` that is left by its token alone. The caller is about to
     /// clear it.
-    #[inline]
     pub(crate) fn take_begun(token: u64) -> Option<&'static Slot> {
         let slot = match current::get().and_then(|record| record.take_latest(token)) {
             Some(slot) => slot,
@@ -262,15 +288,27 @@ impl Record {
         Some(slot)
     }
 
-    #[inline]
-    fn take_latest(&'static self, token: u64) -> Option<&'static Slot> {
+    #[inline(always)]
+    fn latest(&self) -> Option<&'static Slot> {
         // SAFETY: null, or one of this record's slots: records are leaked.
-        let latest = unsafe { self.latest.load(Ordering::Relaxed).as_ref() }?;
-        if !latest.notes(token) {
-            return None;
-        }
+        unsafe { self.latest.load(Ordering::Relaxed).as_ref() }
+    }
+
+    fn take_latest(&self, token: u64) -> Option<&'static Slot> {
+        let latest = self.latest().filter(|latest| latest.notes(token))?;
         self.latest.store(ptr::null_mut(), Ordering::Relaxed);
         Some(latest)
+    }
+
+    /// As [`Record::take_begun`], if that is the latest, and in the hazard lane; with its shell. `token` may be any value.
+    #[inline(always)]
+    pub(crate) fn take_latest_filled(&self, token: u64) -> Option<(&'static Slot, &'static Shell)> {
+        let latest = self.latest().filter(|latest| Slot::is_token(token) && latest.is_filled_with(token))?;
+        // SAFETY: its shell was set before it became the latest.
+        let shell = unsafe { latest.shell() };
+        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
+        latest.set_since(0);
+        Some((latest, shell))
     }
 
     /// One that others were begun after, or of a thread that has ended.
@@ -354,6 +392,8 @@ impl Record {
             slot.clear();
             slot.set_since(0);
         }
+        // The parent's tokens are refused by their key, which is looked at when the shell is looked for.
+        self.recent.store(ptr::null_mut(), Ordering::Relaxed);
         if own.is_some_and(|own| ptr::eq(own, self)) {
             self.thread.store(thread::id(), Ordering::Relaxed);
         } else {
@@ -381,11 +421,12 @@ mod tests {
 
     /// Odd, as tokens are, but with a key that no process has.
     const TOKEN: u64 = (1 << 40) + 1;
+    static DIRECTORY_OF_ONE: std::sync::OnceLock<&'static Shell> = std::sync::OnceLock::new();
 
     fn note_operation(record: &'static Record, token: u64, operation: &'static CStr) -> &'static Slot {
         let slot = record.vacant_slot().expect("memory");
         slot.fill(token, operation.as_ptr());
-        record.begin(slot);
+        record.begin(slot, DIRECTORY_OF_ONE.get_or_init(|| Box::leak(Box::new(Shell::new()))));
         slot
     }
 

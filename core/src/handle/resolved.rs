@@ -38,10 +38,14 @@ impl Resolved {
     /// Finds the shell that `token` names.
     #[inline]
     pub(crate) fn find(token: u64) -> Result<Resolved, Error> {
-        match Parts::split(token, process::mark()).and_then(|parts| DIRECTORY.get(parts.index)) {
-            Some(shell) => Ok(Resolved { token, shell }),
-            None => Err(Resolved::explain(token)),
-        }
+        Resolved::look_up(token).ok_or_else(|| Resolved::explain(token))
+    }
+
+    /// The same, for a caller that does not want to know why there is none.
+    #[inline(always)]
+    pub(crate) fn look_up(token: u64) -> Option<Resolved> {
+        let parts = Parts::split(token, process::mark())?;
+        DIRECTORY.get(parts.index).map(|shell| Resolved { token, shell })
     }
 
     /// Why `token` names none.
@@ -86,12 +90,6 @@ impl Resolved {
         self.shell.kind() == kind::KINDS
     }
 
-    /// Ends an operation of the calling thread's that is noted in `slot`.
-    #[inline(always)]
-    pub(crate) fn leave(&self, slot: &Slot) {
-        lane::leave(self.shell, *self, self.token, slot);
-    }
-
     /// What to answer a leave without an enter.
     #[cold]
     pub(crate) fn nothing_to_leave(&self) -> Error {
@@ -118,8 +116,8 @@ impl Resolved {
         // In a forked child it is not: there, what was taken is the parent's.
         if slot.notes(self.token) {
             slot.clear();
-            let was_inside = lane::leave_counted(self.shell, *self);
-            debug_assert!(was_inside, "a slot stands for one count");
+            // A slot stands for one count.
+            lane::leave_counted(self.shell, *self);
         }
     }
 }

@@ -30,7 +30,8 @@
 //!    and never writes.
 //! 2. The kind is read between the look at the word and the compare-and-swap from that look. A kind of a
 //!    later life is stored (release) after the word moved on, so whoever reads it (acquire) fails the
-//!    swap. So a stale token never reads as a wrong kind.
+//!    swap. So a stale token never reads as a wrong kind. The same holds of the token, so a word that is found unchanged after
+//!    the token was read is of that token's life.
 //! 3. A shell is vacated by the owner of its end alone, with the count at zero, after `on_destroy`
 //!    returned. So whoever sees a later generation knows that the object is destroyed.
 //! 4. A shell's memory is never given back; its words are atomics. Reading a stale shell is always
@@ -50,15 +51,18 @@ use crate::deadline;
 use crate::guard::{Departure, HandleGuard};
 use crate::handle::freed_hooks::FreedHooks;
 use crate::handle::label::Label;
+use crate::handle::token::Parts;
 use crate::shim::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::word::{Refused, State};
 use std::ffi::c_void;
 
 /// The memory behind one token at a time. Aligned to a cache line pair's half, so that two shells never
-/// share a line.
-#[repr(align(64))]
+/// share a line. What operations look at comes first, in one line.
+#[repr(C, align(64))]
 pub struct Shell {
     pub(super) guard: HandleGuard,
+    /// The token that this life was opened with.
+    token: AtomicU64,
     kind: AtomicU64,
     object: AtomicPtr<c_void>,
     /// For a hold: the token that is held.
@@ -88,6 +92,8 @@ pub struct Tenant {
     pub target: u64,
     /// The opening process.
     pub key: u32,
+    /// Which shell it moves into.
+    pub index: u32,
 }
 
 /// Which life of the shell is meant, and of what kind it must be (`None`: any).
@@ -130,6 +136,7 @@ impl Shell {
     pub fn new() -> Shell {
         Shell {
             guard: HandleGuard::in_state(State::vacant(1)),
+            token: AtomicU64::new(0),
             kind: AtomicU64::new(0),
             object: AtomicPtr::new(std::ptr::null_mut()),
             target: AtomicU64::new(0),
@@ -155,7 +162,8 @@ impl Shell {
         self.entries.store(0, Ordering::Relaxed);
         self.key.store(tenant.key, Ordering::Relaxed);
         self.label.clear();
-        // Release: invariant 2.
+        // Release, here and below: invariant 2.
+        self.token.store(Parts { key: tenant.key, index: tenant.index, generation }.join(), Ordering::Release);
         self.kind.store(tenant.kind, Ordering::Release);
         self.guard.publish(State::open(generation));
         generation
@@ -165,6 +173,13 @@ impl Shell {
     #[inline]
     pub fn look(&self) -> State {
         self.guard.look()
+    }
+    /// The word, if the life that is in here, or was in here last, is the one of `token`. (The word is looked at first: a token
+    /// that is read after it is not an earlier life's.)
+    #[inline]
+    pub fn look_as(&self, token: u64) -> Option<State> {
+        let seen = self.look();
+        (self.token.load(Ordering::Acquire) == token).then_some(seen)
     }
     /// Whose callbacks to run. Stable while the caller is counted or owns the end.
     #[inline]
@@ -246,10 +261,10 @@ impl Shell {
         self.guard.admit(|state| self.judge(id, state))
     }
 
-    /// Leaves. On [`Departure::LastOfDeferred`] the caller owns the end.
+    /// Leaves, for a caller that is counted. On [`Departure::LastOfDeferred`] it owns the end.
     #[inline]
     pub fn depart(&self) -> Departure {
-        self.guard.depart()
+        self.guard.depart_counted()
     }
 
     /// Counts an entry, and answers the how manieth it was in this life.
@@ -304,7 +319,7 @@ mod tests {
 
     fn opened() -> (Shell, Identity) {
         let shell = Shell::new();
-        let tenant = Tenant { kind: 77, object: std::ptr::without_provenance_mut(8), target: 5, key: 3 };
+        let tenant = Tenant { kind: 77, object: std::ptr::without_provenance_mut(8), target: 5, key: 3, index: 0 };
         let generation = shell.open(tenant, 9);
         (shell, Identity { generation, kind: Some(77) })
     }
@@ -332,7 +347,7 @@ mod tests {
         assert_eq!(shell.close(id), Ok(Close::Idle));
         assert_eq!(shell.admit(other(1)), Err(Refusal::WrongKind));
         assert_eq!(shell.admit(id), Err(Refusal::Closed));
-        assert_eq!(shell.vacate().generation, 2);
+        assert_eq!(shell.vacate(1).generation, 2);
         assert_eq!(shell.admit(other(1)), Err(Refusal::Stale));
         assert_eq!(shell.admit(other(2)), Err(Refusal::NeverIssued), "vacant");
     }
@@ -351,7 +366,6 @@ mod tests {
         assert_eq!(shell.depart(), Departure::Plain, "the end is the closer's again");
         assert!(!shell.defer(), "nobody else is inside: the end is the closer's after all");
         assert!(!shell.recount(), "the count of a closed word rises from zero no more");
-        assert_eq!(shell.depart(), Departure::NotInside);
     }
 
     #[test]
@@ -366,7 +380,7 @@ mod tests {
         assert_eq!(shell.depart(), Departure::LastOfDeferred);
         assert_eq!(shell.close(id), Ok(Close::Lost), "somebody is destroying it");
         assert!(shell.request_notify(1));
-        let vacated = shell.vacate();
+        let vacated = shell.vacate(1);
         assert_eq!((vacated.notify, vacated.generation), (true, 2));
         assert!(!shell.request_notify(1) && !shell.visit(1));
         assert!(shell.outlived_by(1, Deadline::PASSED) && !shell.outlived_by(2, Deadline::PASSED));

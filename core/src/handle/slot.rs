@@ -9,6 +9,8 @@
 //! The owner of the record takes slots, by plain stores; an operation's is cleared by its own thread, a hold's by
 //! whoever releases it.
 
+#[cfg(not(loom))]
+use crate::handle::shell::Shell;
 use crate::shim::{AtomicPtr, AtomicU64, Ordering, const_fn};
 use std::ffi::c_char;
 use std::ptr;
@@ -20,9 +22,10 @@ pub struct Slot {
     /// Of a hold: when it was taken, or begun to be waited for, and in the low bits its [`Phase`]. Of an operation: see
     /// `record.rs`, "Signals"; 0 if it has no place in that order.
     since: AtomicU64,
-    /// Of a hold of what a ready-made kind hands out: what it was (a number of permits, an address); 0: nothing of
-    /// the kind.
-    taken: AtomicU64,
+    /// Of an operation that is left by its token alone: the shell that the token names. Of a hold: what it has taken of what a
+    /// ready-made kind hands out, a number and no address; null: nothing.
+    #[cfg(not(loom))]
+    detail: AtomicPtr<Shell>,
 }
 
 /// How far a hold has come.
@@ -42,16 +45,6 @@ const PHASE: u64 = 3;
 /// Every token is odd.
 const LANE: u64 = 1;
 
-/// How a slot notes a token.
-pub(crate) enum Noted {
-    /// An operation in the hazard lane.
-    BySlot,
-    /// An operation in the counter lane.
-    Counted,
-    /// Not at all.
-    Not,
-}
-
 impl Slot {
     const_fn! {
         /// Empty.
@@ -61,7 +54,8 @@ impl Slot {
                 token: AtomicU64::new(0),
                 operation: AtomicPtr::new(ptr::null_mut()),
                 since: AtomicU64::new(0),
-                taken: AtomicU64::new(0),
+                #[cfg(not(loom))]
+                detail: AtomicPtr::new(ptr::null_mut()),
             }
         }
     }
@@ -86,14 +80,17 @@ impl Slot {
         self.fill(token & !LANE, operation);
     }
 
-    /// How it notes `token`; for the owner.
+    /// Whether a slot that holds just this protects something: neither empty nor counted.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn is_token(noted: u64) -> bool {
+        noted & LANE != 0
+    }
+
+    /// Whether it notes an operation on `token` in the hazard lane; for the owner.
     #[inline]
-    pub(crate) fn noted(&self, token: u64) -> Noted {
-        match self.token.load(Ordering::Relaxed) {
-            noted if noted == token => Noted::BySlot,
-            noted if noted | LANE == token => Noted::Counted,
-            _ => Noted::Not,
-        }
+    pub(crate) fn is_filled_with(&self, token: u64) -> bool {
+        self.token.load(Ordering::Relaxed) == token
     }
 
     /// See the field.
@@ -107,6 +104,24 @@ impl Slot {
     #[cfg(not(loom))]
     pub(crate) fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)
+    }
+
+    /// See the field; for the owner.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn set_shell(&self, shell: &'static Shell) {
+        self.detail.store(ptr::from_ref(shell).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// See the field; for the owner.
+    ///
+    /// # Safety
+    /// After [`Slot::set_shell`].
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) unsafe fn shell(&self) -> &'static Shell {
+        // SAFETY: set before, to a `'static` reference.
+        unsafe { &*self.detail.load(Ordering::Relaxed) }
     }
 
     /// Whether it notes `token`, in whichever lane.
@@ -146,13 +161,15 @@ impl Slot {
     /// Of a hold: see the field. Whoever releases it has its token from the one who took it, and so comes after.
     #[cfg(not(loom))]
     pub(crate) fn set_taken(&self, taken: u64) {
-        self.taken.store(taken, Ordering::Relaxed);
+        // Handles, and so holds, exist on 64-bit targets only.
+        #[allow(clippy::cast_possible_truncation, reason = "see above")]
+        self.detail.store(ptr::without_provenance_mut(taken as usize), Ordering::Relaxed);
     }
 
     /// Of a hold: see the field.
     #[cfg(not(loom))]
     pub(crate) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+        self.detail.load(Ordering::Relaxed).addr() as u64
     }
 
     /// What another thread sees of it: the operation's name, and since when; `None` if it does not note

@@ -4,13 +4,14 @@
 use crate::Error;
 use crate::allocate::try_box;
 use crate::handle::slot::Slot;
-use crate::shim::{AtomicPtr, AtomicUsize, Ordering};
+use crate::shim::{AtomicPtr, AtomicUsize, Ordering, compiler_fence};
 use std::ptr;
 
 /// Slots of each sort that a record has without further memory.
 const FIRST: usize = 8;
 
 /// Slots of one sort: a first row, and further ones, each twice as long, if more were needed.
+#[repr(C)]
 pub(crate) struct Slots {
     first: [Slot; FIRST],
     /// The latest, longest row, which links to the one before it.
@@ -59,13 +60,22 @@ impl Slots {
         self.iter().all(Slot::is_empty)
     }
 
+    /// The first empty one of the first two; the owner's alone to ask for.
+    #[inline(always)]
+    pub(crate) fn one_of_two(&'static self) -> Option<&'static Slot> {
+        let [first, second, ..] = &self.first;
+        if first.is_empty() {
+            return Some(first);
+        }
+        // For the compiler alone: without it there is no branch but a choice of addresses, which has all that follows wait for
+        // what was just stored in the first slot.
+        compiler_fence(Ordering::SeqCst);
+        Some(second).filter(|slot| slot.is_empty())
+    }
+
     /// An empty slot; the owner's alone to ask for.
     #[inline]
     pub(crate) fn vacant(&'static self) -> Result<&'static Slot, Error> {
-        if self.first[0].is_empty() { Ok(&self.first[0]) } else { self.vacant_further() }
-    }
-
-    fn vacant_further(&'static self) -> Result<&'static Slot, Error> {
         match self.first.iter().find(|slot| slot.is_empty()) {
             Some(slot) => Ok(slot),
             None => self.vacant_in_more(),

@@ -119,10 +119,11 @@ mod tests {
         for life in 1..=2 * LAST {
             assert_eq!(retired(), u64::from((life - 1) / LAST), "before life {life}");
             let (index, shell) = directory.take().expect("there is room");
-            let generation = shell.open(Tenant { kind: 7, object: std::ptr::null_mut(), target: 0, key: 1 }, 1);
+            let generation =
+                shell.open(Tenant { kind: 7, object: std::ptr::null_mut(), target: 0, key: 1, index: 0 }, 1);
             assert_eq!(retired(), u64::from((life - 1) / LAST), "in life {life}");
             assert_eq!(shell.close(Identity { generation, kind: None }), Ok(Close::Idle));
-            directory.give_back(index, shell.vacate().generation);
+            directory.give_back(index, shell.vacate(generation).generation);
         }
         assert_eq!((retired(), directory.shells().count()), (2, 2));
     }

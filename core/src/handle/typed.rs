@@ -1,12 +1,13 @@
 //! Handles of a Rust type: what an author implements, and the typed token.
 
 use crate::allocate::try_box;
-use crate::handle::any::{AnyHandle, RawEntry};
+use crate::handle::any::AnyHandle;
 use crate::handle::free::Freed;
 use crate::handle::hold::{HoldToken, RawHold};
 use crate::handle::kind::{AnyKind, Hooks, contain};
+use crate::handle::operation::RawEntry;
 use crate::handle::process;
-use crate::handle::slot::Phase;
+use crate::handle::slot::{Phase, Slot};
 use crate::handle::token::Parts;
 use crate::shim::{AtomicU64, Ordering};
 use crate::{Error, deadline};
@@ -164,6 +165,26 @@ impl<T: Handle> Token<T> {
     pub fn enter(self, operation: &'static CStr) -> Result<Entry<T>, Error> {
         // SAFETY: a `'static` C string.
         let entry = unsafe { self.handle.enter_own(T::kind().expected(), operation.as_ptr()) }?;
+        Ok(Entry { entry: ManuallyDrop::new(entry), of: PhantomData })
+    }
+
+    /// [`Token::enter`], if it is done with a few looks and stores. Otherwise [`Token::enter_after`] is to be called with what
+    /// this answers.
+    #[inline(always)]
+    pub(crate) fn enter_at_once(self, operation: &'static CStr) -> Result<Entry<T>, Option<&'static Slot>> {
+        // SAFETY: a `'static` C string.
+        let entry = unsafe { self.handle.enter_own_at_once(T::kind().expected(), operation.as_ptr()) }?;
+        Ok(Entry { entry: ManuallyDrop::new(entry), of: PhantomData })
+    }
+
+    /// The whole of [`Token::enter`].
+    pub(crate) fn enter_after(
+        self,
+        operation: &'static CStr,
+        filled: Option<&'static Slot>,
+    ) -> Result<Entry<T>, Error> {
+        // SAFETY: a `'static` C string.
+        let entry = unsafe { self.handle.enter_own_after(T::kind().expected(), operation.as_ptr(), filled) }?;
         Ok(Entry { entry: ManuallyDrop::new(entry), of: PhantomData })
     }
 

@@ -144,7 +144,7 @@ fn take_vs_take_vs_take_and_give_back() {
 fn take_vs_end_of_a_life_awake() {
     explore([(0, 2), (1, 1)], || {
         let town = Town::new();
-        let tenant = Tenant { kind: 1, object: std::ptr::null_mut(), target: 0, key: 1 };
+        let tenant = Tenant { kind: 1, object: std::ptr::null_mut(), target: 0, key: 1, index: 0 };
         let index = town.take();
         let generation = town.directory.get(index).expect("it exists").open(tenant, 0);
         let ender = with(&town, move |town| {
@@ -154,11 +154,11 @@ fn take_vs_end_of_a_life_awake() {
             assert_eq!(shell.try_close(life), Ok(TryClose::Idle));
             town.objects[index as usize].operate(0);
             town.is_taken[index as usize].store(false, Ordering::Relaxed);
-            town.directory.give_back(index, shell.vacate().generation);
+            town.directory.give_back(index, shell.vacate(generation).generation);
         });
         line_up();
         let next = town.take();
-        let tenant = Tenant { kind: 1, object: std::ptr::null_mut(), target: 0, key: 1 };
+        let tenant = Tenant { kind: 1, object: std::ptr::null_mut(), target: 0, key: 1, index: 0 };
         let generation = town.directory.get(next).expect("it exists").open(tenant, 0);
         join(ender);
         (next, generation)

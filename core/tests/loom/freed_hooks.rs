@@ -97,7 +97,7 @@ fn register_vs_deferred_end_awake() {
         let registrar = with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed(1));
         let leaver = with(&hooked, |hooked| {
             hooked.house.objects[0].operate(0);
-            assert!(leave_counted(&hooked.house.shell, &hooked.house.resident()));
+            leave_counted(&hooked.house.shell, &hooked.house.resident());
         });
         let freed = free(&hooked.house.shell, life(1), Deadline::PASSED, hooked.house.resident());
         let in_time = join(registrar);
@@ -118,7 +118,7 @@ fn late_register_vs_next_life_awake() {
         hooked.house.move_in(1, BLUE);
         let late = with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed(1));
         let second = with(&Arc::new(Arc::clone(&hooked)), |hooked| hooked.on_freed(2));
-        assert_eq!(try_free(&hooked.house.shell, SECOND, &hooked.house.resident()), Ok(Some(Freed::Destroyed)));
+        assert_eq!(try_free(&hooked.house.shell, SECOND, &hooked.house.second()), Ok(Some(Freed::Destroyed)));
         assert!(!join(late), "the first life was over before");
         let in_time = join(second);
         assert_eq!((hooked.ran(1), hooked.ran(2)), (1, 1), "each callback runs exactly once");
@@ -145,12 +145,12 @@ fn run_ended_vs_register_for_next_life_awake() {
         let shell = &hooked.house.shell;
         assert_eq!(shell.try_close(life(1)), Ok(TryClose::Idle));
         hooked.house.objects[0].destroy();
-        assert!(shell.vacate().notify);
+        assert!(shell.vacate(1).notify);
         hooked.house.move_in(1, BLUE);
         run_ended(shell);
         let has_begun = join(registrar);
         assert_eq!((hooked.ran(1), hooked.ran(2)), (1, 0));
-        assert_eq!(try_free(shell, SECOND, &hooked.house.resident()), Ok(Some(Freed::Destroyed)));
+        assert_eq!(try_free(shell, SECOND, &hooked.house.second()), Ok(Some(Freed::Destroyed)));
         assert_eq!((hooked.ran(1), hooked.ran(2)), (1, u32::from(has_begun)));
         has_begun
     });

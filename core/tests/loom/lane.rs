@@ -25,7 +25,7 @@ fn open_lane<const N: usize>(counted: u32, parts: [usize; N]) -> Arc<House> {
 /// Enters by whichever lane is open, noted in slot `part`.
 fn go_in(house: &House, part: usize) -> bool {
     match enter(&house.shell, &house.resident(), RED, token(1), &house.slots[part], ptr::null()) {
-        Ok(()) => true,
+        Ok(_) => true,
         Err(Refusal::Closed | Refusal::Stale) => false,
         Err(refusal) => panic!("refused as {refusal:?}"),
     }
@@ -34,16 +34,20 @@ fn go_in(house: &House, part: usize) -> bool {
 /// The rest of an operation that is noted in slot `part`.
 fn go_out(house: &House, part: usize) {
     house.objects[0].operate(part);
-    leave(&house.shell, &house.resident(), token(1), &house.slots[part]);
+    leave(&house.shell, &house.resident(), token(1), &house.slots[part], None);
 }
 
-/// A whole operation: whether it was admitted.
+/// A whole operation: whether it was admitted. The leave knows how the word was.
 fn operate(house: &House, part: usize) -> bool {
-    let admitted = go_in(house, part);
-    if admitted {
-        go_out(house, part);
+    match enter(&house.shell, &house.resident(), RED, token(1), &house.slots[part], ptr::null()) {
+        Ok(seen) => {
+            house.objects[0].operate(part);
+            leave(&house.shell, &house.resident(), token(1), &house.slots[part], Some(seen));
+            true
+        }
+        Err(Refusal::Closed | Refusal::Stale) => false,
+        Err(refusal) => panic!("refused as {refusal:?}"),
     }
-    admitted
 }
 
 /// Two callers enter while a third frees without waiting. (An entrant that will be refused may still be seen, and then has
@@ -315,12 +319,47 @@ fn reuse_vs_stale_enter_awake() {
         second.generation = 2;
         enter(&house.shell, &second, BLUE, token(2), &house.slots[1], ptr::null()).expect("open");
         house.objects[1].operate(0);
-        leave(&house.shell, &second, token(2), &house.slots[1]);
+        leave(&house.shell, &second, token(2), &house.slots[1], None);
         let mut closer = house.resident();
         closer.generation = 2;
         let freed = try_free(&house.shell, SECOND, &closer).expect("alive");
         assert!(freed.is_some(), "a stale caller counts as inside");
         join(stale)
+    });
+}
+
+/// The same where the next life is of the same kind.
+#[test]
+fn reuse_by_the_same_kind_vs_stale_enter_awake() {
+    explore_at_most(3, [true, false], || {
+        let house = open_lane(0, []);
+        let stale = with(&house, |house| operate(house, 0));
+        assert_eq!(free_by(&house, Deadline::NEVER, house.resident()), "destroyed");
+        house.move_in(1, RED);
+        assert!(house.shell.open_hazard_lane(2));
+        join(stale)
+    });
+}
+
+/// A token that was not handed out yet (it was guessed) lets into its own life or into none.
+#[test]
+fn reuse_vs_early_enter_awake() {
+    explore_at_most(3, [true, false], || {
+        let house = open_lane(0, []);
+        let early = with(&house, |house| {
+            let second = house.second();
+            let entered = enter(&house.shell, &second, RED, token(2), &house.slots[0], ptr::null());
+            if let Ok(seen) = entered {
+                assert!(house.objects[0].is_destroyed(), "inside an earlier life");
+                house.objects[1].operate(0);
+                leave(&house.shell, &second, token(2), &house.slots[0], Some(seen));
+            }
+            entered.is_ok()
+        });
+        assert_eq!(free_by(&house, Deadline::NEVER, house.resident()), "destroyed");
+        house.move_in(1, RED);
+        assert!(house.shell.open_hazard_lane(2));
+        join(early)
     });
 }
 
@@ -406,7 +445,7 @@ fn first_record_vs_close_awake() {
         let thread = with(&house, |house| {
             house.linked.store(true, Ordering::Release);
             full();
-            house.shell.look().admits_by_slot(1)
+            house.shell.look().admits_by_slot()
         });
         assert_eq!(house.shell.close(life(1)), Ok(Close::Busy));
         let resident = house.resident();

@@ -106,7 +106,7 @@ impl House {
     /// Begins the next life. Its object's number stands in the shell where the address would.
     pub fn move_in(&self, object: usize, kind: u64) -> u32 {
         let number = std::ptr::without_provenance_mut(object);
-        self.shell.open(Tenant { kind, object: number, target: 0, key: 1 }, 0)
+        self.shell.open(Tenant { kind, object: number, target: 0, key: 0, index: 0 }, 0)
     }
 
     /// The object that the shell says is its own.
@@ -123,6 +123,11 @@ impl House {
             was_alone: Cell::new(false),
             calls: Rc::new(Cell::new(1)),
         }
+    }
+
+    /// The same in its second life.
+    pub fn second(&self) -> Resident<'_> {
+        Resident { generation: 2, ..self.resident() }
     }
 
     /// As a caller that is inside itself.

@@ -19,7 +19,7 @@ pub fn occupied(inside: u32) -> Arc<House> {
 /// The rest of an operation that was admitted before.
 pub fn come_out(house: &House, part: usize) {
     house.objects[0].operate(part);
-    assert!(leave_counted(&house.shell, &house.resident()));
+    leave_counted(&house.shell, &house.resident());
 }
 
 /// A whole operation: whether it was admitted.

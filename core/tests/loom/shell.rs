@@ -21,7 +21,7 @@ pub fn reuse(house: &House, kind: u64) -> bool {
         return false;
     }
     house.objects[0].destroy();
-    let next = house.shell.vacate().generation;
+    let next = house.shell.vacate(1).generation;
     assert_eq!(house.move_in(1, kind), next);
     true
 }
@@ -106,7 +106,7 @@ fn reuse_vs_stale_close_awake() {
             let found = house.shell.try_close(life(1));
             if found == Ok(TryClose::Idle) {
                 house.objects[0].destroy();
-                let _ = house.shell.vacate();
+                let _ = house.shell.vacate(1);
             }
             found
         });
@@ -165,7 +165,7 @@ fn two_lives_vs_parked_waiter() {
         assert!(reuse(&house, RED));
         assert_eq!(house.shell.try_close(life(2)), Ok(TryClose::Idle));
         house.objects[1].destroy();
-        let _ = house.shell.vacate();
+        let _ = house.shell.vacate(2);
         join(waiter);
     });
 }
@@ -201,7 +201,7 @@ fn recount_vs_last_leave_awake() {
             assert!(house.shell.drained_by(Deadline::PASSED, || 0), "all have left");
             house.objects[0].destroy();
         }
-        let _ = house.shell.vacate();
+        let _ = house.shell.vacate(1);
         (recounted, alone)
     });
 }
@@ -232,7 +232,7 @@ fn visit_vs_last_leave() {
         };
         assert!(alone || house.shell.drained_by(Deadline::NEVER, || 0));
         house.objects[0].destroy();
-        let _ = house.shell.vacate();
+        let _ = house.shell.vacate(1);
         join(leaver);
         house.move_in(1, BLUE);
         house.shell.admit(SECOND).expect("open");
@@ -259,7 +259,7 @@ fn reuse_twice_vs_stale_enter_awake() {
         if reused {
             assert_eq!(house.shell.try_close(SECOND), Ok(TryClose::Idle), "nobody has a token of it");
             house.objects[1].destroy();
-            let _ = house.shell.vacate();
+            let _ = house.shell.vacate(1);
         }
         let [first, second] = stale.map(join);
         (reused, first || second)
