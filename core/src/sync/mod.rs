@@ -9,14 +9,21 @@
 //! |---|---|
 //! | [`CancelToken`] | ending waits from outside, one or a whole tree of them |
 //! | [`Semaphore`] | a number of permits |
+//! | [`Barrier`] | callers that wait for each other |
+//! | [`Notify`] | waking one that waits, or all |
 //!
 //! The queues are those of `tokio::sync` (no runtime is needed). Each type is also the object of a handle kind, with which
 //! C holds it.
 
+mod barrier;
 mod cancel;
+mod notify;
 mod owner;
 mod poison;
+mod queue;
 mod semaphore;
 
+pub use barrier::{Barrier, BarrierWaitError, BarrierWaitResult};
 pub use cancel::CancelToken;
+pub use notify::{Notified, Notify, NotifyWaitError};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};

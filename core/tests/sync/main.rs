@@ -2,7 +2,10 @@
 
 #![cfg(not(loom))]
 
+mod barrier;
 mod cancel;
+mod notify;
 mod races;
+mod runtimes;
 mod semaphore;
 mod wait;
