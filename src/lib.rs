@@ -11,6 +11,7 @@
     reason = "the C contract is in the header's conventions and each function's comment"
 )]
 
+pub mod barrier;
 pub mod cache_aware_rundown;
 pub mod cancel;
 pub mod free;
@@ -19,6 +20,7 @@ pub mod handle;
 pub mod hold;
 pub mod kind;
 pub mod misuse;
+pub mod notify;
 pub mod report;
 pub mod rundown;
 pub mod semaphore;
