@@ -33,7 +33,7 @@
 //! | operation | ordering | pairs with | publishes |
 //! |---|---|---|---|
 //! | arrive | release | the arrival of the leader: acquire; the looks of the others: acquire | what each did before it arrived, to all |
-//! | close | release | look: acquire | what the closer did before |
+//! | close | release | look, and an arrival that is refused: acquire | what the closer did before |
 //! | withdraw | relaxed; where it is too late, acquire | arrive | |
 //!
 //! Every change of the word is a read-modify-write, so that the leader's arrival carries on what those before it published.
@@ -183,7 +183,7 @@ impl Barrier {
     /// `None`: as the last, whom nobody is waited for by.
     fn arrive(&self) -> Result<Option<Arrival<'_>>, BarrierWaitError> {
         let arrive = |bits| Some(State(bits).arrive(self.size)?.0);
-        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, arrive);
+        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, arrive);
         let before = State(before.map_err(|_| BarrierWaitError::Closed)?);
         if before.arrived() + 1 == self.size {
             self.waiters.notify_waiters();
