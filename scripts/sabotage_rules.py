@@ -87,6 +87,7 @@ WAIT = "core/src/wait.rs"
 SHARED = "core/src/shared.rs"
 CANCEL = "core/src/sync/cancel.rs"
 BARRIER = "core/src/sync/barrier.rs"
+SEMAPHORE = "core/src/sync/semaphore.rs"
 NOTIFY = "core/src/sync/notify.rs"
 
 RULES = [
@@ -355,11 +356,23 @@ RULES = [
          "    if slept {\n        parker.unpark();\n    }\n", "    let _ = slept;\n", "model", "wait::wait_inside_of_another"),
     Rule("token-deadline-each-time", "a token's deadline that is set while somebody waits is not kept", WAIT,
          "        let token_deadline = wait.cancel.map_or(Deadline::NEVER, CancelToken::deadline);\n        let deadline = wait.deadline.min(token_deadline);",
-         "        let deadline = wait.deadline;", "model", "wait::deadline_moved_vs_sleep"),
+         "        let deadline = wait.deadline;", "sync", "the_deadline_of_a_token_can_be_set_while_somebody_waits"),
     Rule("cancelled-before", "a wait that was cancelled before it began takes what is there", WAIT,
          "    wait.check()?;\n    let parker", "    let parker", "sync", "a_cancelled_token_refuses_even_what_is_ready"),
     Rule("unconstrained", "in a task of tokio's a call that blocks is told to give way, and spins", WAIT,
          "tokio::task::coop::unconstrained(future)", "future", "sync", "a_task_may_block_as_often_as_it_likes"),
+    Rule("dropped-in-any-case", "a waiter that was cancelled is still in line, and is handed a permit", WAIT,
+         "    let mut future = pin!(unconstrained(future));",
+         "    let mut future = unsafe { std::pin::Pin::new_unchecked(Box::leak(Box::new(unconstrained(future)))) };",
+         "model", "wait::grant_vs_cancel"),
+    Rule("permit-taken", "a permit is there again as soon as it is taken", SEMAPHORE,
+         "        permit.forget();\n", "        drop(permit);\n", "model", "wait::release_vs_acquire"),
+    Rule("permit-given-back", "a permit that is dropped is not there again", SEMAPHORE,
+         "impl Drop for SemaphorePermit<'_> {\n    fn drop(&mut self) {\n        self.semaphore.give_back(self.permits);",
+         "impl Drop for SemaphorePermit<'_> {\n    fn drop(&mut self) {\n        self.semaphore.give_back(0);", "model", "wait::grant_vs_close"),
+    Rule("cancel-line", "a waiter is not cancelled with its token's parent", CANCEL,
+         "self.line().any(|node| node.cancelled", "self.line().take(1).any(|node| node.cancelled",
+         "model", "wait::child_cancelled_vs_parent_cancelled"),
     Rule("note-then-look", "a waiter sleeps through a cancellation that comes between its look and its note", CANCEL,
          "                let woken = node.waiters().notified();\n                if node.is_cancelled() {\n                    return;\n                }\n                woken.await;",
          "                if node.is_cancelled() {\n                    return;\n                }\n                node.waiters().notified().await;",
@@ -371,7 +384,7 @@ RULES = [
     Rule("cancel-wakes-all", "a cancellation wakes the waiters of one token, not those of its children", CANCEL,
          "                node.cancelled.store(1, Ordering::Release);\n                node.waiters().notify_waiters();",
          "                node.cancelled.store(1, Ordering::Release);\n                node.waiters.notify_waiters();",
-         "model", "wait::child_cancelled_vs_parent_cancelled"),
+         "model", "wait::sibling_cancelled_vs_sleep"),
     Rule("cancel-release", "who finds a token cancelled does not see what its canceller did", CANCEL,
          "node.cancelled.store(1, Ordering::Release);", "node.cancelled.store(1, Ordering::Relaxed);", "model", "wait::cancel_vs_look_awake"),
     Rule("cancel-acquire", "the same, from the other side", CANCEL,
@@ -418,11 +431,11 @@ RULES = [
          "        self.waiters.notify_waiters();\n        self.word.fetch_or(CLOSED, Ordering::Release);",
          "model", "barrier::close_vs_arrive"),
     Rule("barrier-withdraw", "an arrival that gave up is counted on", BARRIER,
-         "            Err(interrupted) if arrival.withdraw() => Err(interrupted.into()),",
-         "            Err(interrupted) if arrival.barrier.look().generation() == arrival.generation => {\n                std::mem::forget(arrival);\n                Err(interrupted.into())\n            }",
+         "            Err(interrupted) if arrival.take_out() => {",
+         "            Err(interrupted) if arrival.barrier.look().generation() == arrival.generation => {",
          "model", "barrier::withdraw_vs_last_arrival"),
     Rule("barrier-too-late", "a caller that gives up as the last one arrives is told so, and the last one that all are there", BARRIER,
-         "            Err(_) => Ok(BarrierWaitResult { is_leader: false }),", "            Err(interrupted) => Err(interrupted.into()),",
+         "            Err(_) => Ok(arrival.follow()),", "            Err(interrupted) => Err(interrupted.into()),",
          "model", "barrier::withdraw_vs_last_arrival"),
     Rule("barrier-own-generation", "who gives up late takes an arrival from the next generation", BARRIER,
          "(self.generation() == generation).then(|| State(self.0 - 1))",

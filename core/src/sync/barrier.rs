@@ -45,6 +45,7 @@ use crate::wait::{Interrupted, Wait, block_on};
 #[cfg(not(loom))]
 use crate::{Handle, Kind};
 use std::fmt;
+use std::mem::forget;
 
 /// A number of callers wait here until all have arrived; then all go on, and it is ready for the next time.
 ///
@@ -135,9 +136,13 @@ impl Barrier {
         wait.check()?;
         let Some(arrival) = self.arrive()? else { return Ok(BarrierWaitResult { is_leader: true }) };
         match block_on(arrival.over(), wait) {
-            Ok(answer) => answer,
-            Err(interrupted) if arrival.withdraw() => Err(interrupted.into()),
-            Err(_) => Ok(BarrierWaitResult { is_leader: false }),
+            Ok(Ok(())) => Ok(arrival.follow()),
+            Ok(Err(error)) => Err(error),
+            Err(interrupted) if arrival.take_out() => {
+                forget(arrival);
+                Err(interrupted.into())
+            }
+            Err(_) => Ok(arrival.follow()),
         }
     }
 
@@ -148,7 +153,10 @@ impl Barrier {
     pub async fn wait_async(&self) -> Result<BarrierWaitResult, BarrierWaitError> {
         match self.arrive()? {
             None => Ok(BarrierWaitResult { is_leader: true }),
-            Some(arrival) => arrival.over().await,
+            Some(arrival) => {
+                arrival.over().await?;
+                Ok(arrival.follow())
+            }
         }
     }
 
@@ -200,12 +208,12 @@ struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    async fn over(&self) -> Result<BarrierWaitResult, BarrierWaitError> {
+    async fn over(&self) -> Result<(), BarrierWaitError> {
         loop {
             let woken = self.barrier.waiters.notified();
             let state = self.barrier.look();
             if state.generation() != self.generation {
-                return Ok(BarrierWaitResult { is_leader: false });
+                return Ok(());
             }
             if state.is_closed() {
                 return Err(BarrierWaitError::Closed);
@@ -214,13 +222,13 @@ impl Arrival<'_> {
         }
     }
 
-    /// `false`: too late, all have arrived.
-    fn withdraw(self) -> bool {
-        let is_withdrawn = self.take_out();
-        std::mem::forget(self);
-        is_withdrawn
+    /// All have arrived.
+    fn follow(self) -> BarrierWaitResult {
+        forget(self);
+        BarrierWaitResult { is_leader: false }
     }
 
+    /// Withdraws it; `false`: too late, all have arrived.
     fn take_out(&self) -> bool {
         let withdraw = |bits| Some(State(bits).withdraw(self.generation)?.0);
         self.barrier.word.fetch_update(Ordering::Relaxed, Ordering::Acquire, withdraw).is_ok()

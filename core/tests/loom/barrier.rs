@@ -154,6 +154,24 @@ fn close_vs_arrive() {
     });
 }
 
+/// Who finds it closed sees what the closer did.
+#[test]
+fn close_vs_look_awake() {
+    explore([true, false], || {
+        let meeting = Meeting::of(2);
+        let looker = with(&meeting, |meeting| {
+            let is_closed = meeting.barrier.is_closed();
+            if is_closed {
+                meeting.object.look_at(0);
+            }
+            is_closed
+        });
+        meeting.object.operate(0);
+        meeting.barrier.close();
+        join(looker)
+    });
+}
+
 /// A close and the last arrival: full before the close is a success for both.
 #[test]
 fn close_vs_last_arrival() {

@@ -142,7 +142,7 @@ fn closed_for_those_that_wait_and_those_that_come() {
     let notify = Notify::new();
     close_wakes_all(1000, |wait| notify.wait(wait).expect_err("nobody wakes").into(), || notify.close());
     assert!(notify.is_closed());
-    assert_eq!(notify.wait(Wait::FOREVER), CLOSED);
+    assert_eq!(notify.wait(Duration::from_secs(20).into()), CLOSED);
     notify.notify_one();
     notify.notify_all();
     let mut late = Box::pin(notify.notified());
@@ -151,7 +151,7 @@ fn closed_for_those_that_wait_and_those_that_come() {
     let stored = Notify::new();
     stored.notify_one();
     stored.close();
-    assert_eq!(stored.wait(Wait::FOREVER), CLOSED, "what was stored is for nobody who comes later");
+    assert_eq!(stored.wait(Duration::from_secs(20).into()), CLOSED, "what was stored is for nobody who comes later");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub fn grant_vs_cancel<G>(
     wait_for: impl Fn(Wait<'_>) -> Result<(), Error> + Sync,
     is_whole: impl Fn() -> bool,
 ) {
+    #[cfg(target_os = "linux")]
+    let threads_before = threads();
     let gate = Barrier::new(2);
     let token = std::sync::Mutex::new(CancelToken::new().expect("memory"));
     let (mut granted, mut cancelled) = (0, 0);
@@ -57,13 +59,25 @@ pub fn grant_vs_cancel<G>(
             }
         }
     });
+    #[cfg(target_os = "linux")]
+    expect_no_more_threads_than(threads_before);
     println!("{granted} granted, {cancelled} cancelled");
     assert!(granted > 100 && cancelled > 100, "{granted} granted and {cancelled} cancelled: hardly a race");
 }
 
+/// Waits leave no threads behind. (Other tests have some, which come and go.)
+#[cfg(target_os = "linux")]
+fn expect_no_more_threads_than(before: usize) {
+    let begin = std::time::Instant::now();
+    while threads() > before + 8 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} threads, {before} before", threads());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// How many threads this process has.
 #[cfg(target_os = "linux")]
-pub fn threads() -> usize {
+fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("there is /proc").count()
 }
 

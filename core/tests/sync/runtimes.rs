@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// What hangs or spins is given up after this long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 fn runtimes() -> [Runtime; 2] {
     let built = [Builder::new_current_thread().build(), Builder::new_multi_thread().worker_threads(3).build()];

@@ -128,15 +128,11 @@ fn closed_for_those_that_wait_and_those_that_come() {
 #[test]
 fn cancel_vs_grant() {
     let semaphore = semaphore(1, 1);
-    #[cfg(target_os = "linux")]
-    let before = crate::races::threads();
     grant_vs_cancel(
         || semaphore.acquire(1, Wait::FOREVER).expect("it is back"),
         |wait| semaphore.acquire(1, wait).map(drop).map_err(Error::from),
         || semaphore.available() == 1,
     );
-    #[cfg(target_os = "linux")]
-    assert!(crate::races::threads() <= before + 8, "waits leave no threads");
 }
 
 /// As C sees it: a handle, whose holds are permits.

@@ -105,7 +105,10 @@ fn the_deadline_of_a_token_can_be_set_while_somebody_waits() {
     let child = token.child().unwrap();
     let start = Instant::now();
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| block_on(pending::<()>(), Wait::FOREVER.or_cancelled(&child)));
+        let waiter = scope.spawn(|| {
+            let wait = Wait::from(Duration::from_secs(20)).or_cancelled(&child);
+            block_on(pending::<()>(), wait)
+        });
         std::thread::sleep(Duration::from_millis(20));
         token.cancel_at(Deadline::after(Duration::from_millis(20))).unwrap();
         assert_eq!(waiter.join().unwrap(), Err(Interrupted::Cancelled));
