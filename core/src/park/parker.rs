@@ -37,6 +37,8 @@ const PARKED_HALF: u32 = 2;
 impl Parker {
     const_fn! {
         /// Empty.
+        #[allow(clippy::new_without_default, reason = "it is made in a constant")]
+        #[must_use]
         pub fn new() -> Parker {
             Parker(AtomicU64::new(EMPTY))
         }
@@ -61,6 +63,7 @@ impl Parker {
     }
 
     /// Unparks when it is woken.
+    #[must_use]
     pub fn waker(&'static self) -> Waker {
         // SAFETY: the functions below keep the contract of a waker: the parker is alive for ever, and is `Sync`.
         unsafe { Waker::from_raw(raw(self)) }

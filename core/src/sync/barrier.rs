@@ -115,7 +115,7 @@ impl State {
 
 impl Barrier {
     /// The greatest size.
-    pub const MAX: u32 = (CLOSED - 1) as u32;
+    pub const MAX: u32 = (1 << ARRIVED_BITS) - 1;
 
     /// For `size` callers.
     ///
@@ -136,13 +136,12 @@ impl Barrier {
         wait.check()?;
         let Some(arrival) = self.arrive()? else { return Ok(BarrierWaitResult { is_leader: true }) };
         match block_on(arrival.over(), wait) {
-            Ok(Ok(())) => Ok(arrival.follow()),
             Ok(Err(error)) => Err(error),
             Err(interrupted) if arrival.take_out() => {
                 forget(arrival);
                 Err(interrupted.into())
             }
-            Err(_) => Ok(arrival.follow()),
+            Ok(Ok(())) | Err(_) => Ok(arrival.follow()),
         }
     }
 

@@ -130,6 +130,7 @@ impl Notify {
 
 impl Notified<'_> {
     /// Stands in line from now on: `true` if it is over already, and the future ready.
+    #[allow(clippy::must_use_candidate, reason = "standing in line is what it is called for")]
     pub fn enable(self: Pin<&mut Self>) -> bool {
         let this = self.project();
         let is_closed = *this.is_late || this.closing.enable();

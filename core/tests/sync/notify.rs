@@ -54,9 +54,7 @@ fn first_in_first_out() {
     let mut waiters = [waiter(&notify), waiter(&notify), waiter(&notify)];
     for turn in 0..3 {
         notify.notify_one();
-        for later in turn + 1..3 {
-            assert_eq!(answer(&mut waiters[later]), None);
-        }
+        assert!(waiters[turn + 1..].iter_mut().all(|later| answer(later).is_none()));
         assert_eq!(answer(&mut waiters[turn]), Some(WOKEN));
     }
 }
