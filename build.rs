@@ -87,6 +87,8 @@ fn generate(root: &Path) -> String {
         "cancel",
         "mutex",
         "semaphore",
+        "barrier",
+        "notify",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

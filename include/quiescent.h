@@ -176,6 +176,10 @@ typedef enum qz_misuse_level {
   QZ_MISUSE_ABORT = 2,
 } qz_misuse_level;
 
+/// A number of callers wait for each other, as often as they like. Fair: all that have arrived go on together. Not
+/// re-entrant: a thread that waits here cannot arrive again. Nothing is held, so nothing can be poisoned.
+typedef struct qz_barrier qz_barrier;
+
 /// As a qz_rundown, for what many threads use at once: they acquire and release without disturbing each
 /// other.
 ///
@@ -204,6 +208,10 @@ typedef struct qz_kind qz_kind;
 /// A lock. Fair: first in, first out. Not re-entrant: a thread that would wait for itself is told so. It may be
 /// unlocked on another thread.
 typedef struct qz_mutex qz_mutex;
+
+/// Wakes those that wait for it. Fair: first in, first out. One that was chosen and gives up at the same moment passes
+/// its wake-up on. Nothing is held, so nothing can be poisoned, and a thread may wake what it waits for next.
+typedef struct qz_notify qz_notify;
 
 /// A number of permits. Fair: first in, first out; a caller that wants many is not overtaken by those that want
 /// few. Not re-entrant: a thread that waits for permits that it has itself waits on. Permits may be given back
@@ -947,6 +955,76 @@ qz_status qz_semaphore_available(qz_semaphore *semaphore,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_semaphore_free(qz_semaphore *semaphore,
                             int64_t timeout_ms);
+
+/* ---- Barriers: a number of callers wait for each other. ----------------------------------------------*/
+
+/// A barrier for `n` callers (1 to 2^20 - 1). Does not block. Pairs with qz_barrier_free.
+///
+/// - QZ_OK: `*out_barrier` is the handle.
+/// - QZ_ERR_INVALID_ARGUMENT (`n` is 0 or too large), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_barrier`
+///   is NULL.
+qz_status qz_barrier_new(uint32_t n,
+                         qz_barrier **out_barrier);
+
+/// Arrives, and waits until all have; then the barrier is ready for the next time. What each caller did before it
+/// arrived, all see when they go on. The last to arrive does not wait.
+///
+/// - QZ_OK: all have arrived. `*out_is_leader` (unless NULL) is true for exactly one of them. This is the answer,
+///   too, if the last one arrives at the very moment at which the wait would end otherwise.
+/// - QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED (the barrier, before or meanwhile; or `cancel`, before): the
+///   arrival is withdrawn, as if it had never been; the others wait on for as many as before.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY (a thread's first call): it did not arrive.
+qz_status qz_barrier_wait(qz_barrier *barrier,
+                          int64_t timeout_ms,
+                          qz_cancel *cancel,
+                          bool *out_is_leader);
+
+/// As qz_handle_free. Whoever waits at it is refused at once, as freed.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_barrier_free(qz_barrier *barrier, int64_t timeout_ms);
+
+/* ---- Notifies: waking one that waits, or all. --------------------------------------------------------*/
+
+/// A notify with nothing stored. Does not block. Pairs with qz_notify_free.
+///
+/// - QZ_OK: `*out_notify` is the handle.
+/// - QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_notify` is NULL.
+qz_status qz_notify_new(qz_notify **out_notify);
+
+/// Waits to be woken, or takes the wake-up that is stored.
+///
+/// - QZ_OK: woken. What the caller that woke did before is seen.
+/// - QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED (the notify, before or meanwhile; or `cancel`, before): not woken,
+///   and not in line any more.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY (a thread's first call): it did not wait.
+qz_status qz_notify_wait(qz_notify *notify,
+                         int64_t timeout_ms,
+                         qz_cancel *cancel);
+
+/// Wakes the one that has waited longest. If nobody waits, the wake-up is stored for the next to come; one at most.
+/// Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
+///   first call).
+qz_status qz_notify_one(qz_notify *notify);
+
+/// Wakes all that wait at this moment; nothing is stored for those that come later. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
+///   first call).
+qz_status qz_notify_all(qz_notify *notify);
+
+/// As qz_handle_free. Whoever waits is refused at once, as freed; who was woken before is not.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_notify_free(qz_notify *notify, int64_t timeout_ms);
 
 #ifdef __cplusplus
 }  // extern "C"

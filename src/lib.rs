@@ -11,6 +11,7 @@
     reason = "the C contract is in the header's conventions and each function's comment"
 )]
 
+pub mod barrier;
 pub mod cache_aware_rundown;
 pub mod cancel;
 pub mod free;
@@ -20,6 +21,7 @@ pub mod hold;
 pub mod kind;
 pub mod misuse;
 pub mod mutex;
+pub mod notify;
 pub mod report;
 pub mod rundown;
 pub mod semaphore;

@@ -36,6 +36,13 @@ pub mod ffi;
 pub mod handle;
 pub mod sync;
 
+/// What waits are made of, for the models in `tests/loom`.
+#[cfg(loom)]
+pub mod pieces {
+    pub use crate::park::Parker;
+    pub use crate::shared::Shared;
+}
+
 pub use cache_aware_rundown::{CacheAwareRundown, CacheAwareRundownGuard};
 pub use deadline::Deadline;
 pub use error::Error;

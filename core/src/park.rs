@@ -26,7 +26,7 @@ mod backend;
 
 #[path = "park/parker.rs"]
 mod parker;
-pub(crate) use parker::Parker;
+pub use parker::Parker;
 
 /// What to sleep on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

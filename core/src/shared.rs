@@ -13,7 +13,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 
 /// See the file head.
-pub(crate) struct Shared<T>(NonNull<Counted<T>>);
+pub struct Shared<T>(NonNull<Counted<T>>);
 
 struct Counted<T> {
     owners: AtomicUsize,
@@ -27,7 +27,7 @@ unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
     /// One owner of `value`; `None`: there is no memory, and `value` is dropped.
-    pub(crate) fn try_new(value: T) -> Option<Shared<T>> {
+    pub fn try_new(value: T) -> Option<Shared<T>> {
         let counted = try_box(Counted { owners: AtomicUsize::new(1), value })?;
         Some(Shared(NonNull::from(Box::leak(counted))))
     }

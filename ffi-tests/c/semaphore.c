@@ -72,6 +72,9 @@ static void taken_and_given_back(void) {
     EXPECT(qz_semaphore_add(s, 2), QZ_ERR_LIMIT);
     EXPECT(qz_semaphore_add(s, 1), QZ_OK);
     CHECK(available(s) == 2);
+    EXPECT(qz_semaphore_try_acquire(s, 2, &none), QZ_OK);
+    CHECK(none != NULL && available(s) == 0);
+    EXPECT(qz_hold_release(none), QZ_OK);
     EXPECT(qz_hold_release(two), QZ_OK);
     EXPECT(qz_hold_release(two), QZ_ALREADY_FREED);
     EXPECT(qz_semaphore_try_acquire(s, 4, &two), QZ_OK);

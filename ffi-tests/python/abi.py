@@ -45,7 +45,7 @@ globals().update(MISUSE)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = mutex = semaphore = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = barrier = notify = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -199,6 +199,14 @@ FUNCTIONS = {
     "qz_semaphore_forget": (status, semaphore, c_uint32, POINTER(c_uint32)),
     "qz_semaphore_available": (status, semaphore, POINTER(c_uint32)),
     "qz_semaphore_free": (status, semaphore, c_int64),
+    "qz_barrier_new": (status, c_uint32, POINTER(barrier)),
+    "qz_barrier_wait": (status, barrier, c_int64, cancel, POINTER(c_bool)),
+    "qz_barrier_free": (status, barrier, c_int64),
+    "qz_notify_new": (status, POINTER(notify)),
+    "qz_notify_wait": (status, notify, c_int64, cancel),
+    "qz_notify_one": (status, notify),
+    "qz_notify_all": (status, notify),
+    "qz_notify_free": (status, notify, c_int64),
 }
 
 

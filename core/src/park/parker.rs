@@ -26,7 +26,7 @@ use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// See the file head.
-pub(crate) struct Parker(AtomicU64);
+pub struct Parker(AtomicU64);
 
 const EMPTY: u64 = 0;
 const NOTIFIED: u64 = 1;
@@ -37,14 +37,16 @@ const PARKED_HALF: u32 = 2;
 impl Parker {
     const_fn! {
         /// Empty.
-        pub(crate) fn new() -> Parker {
+        #[allow(clippy::new_without_default, reason = "it is made in a constant")]
+        #[must_use]
+        pub fn new() -> Parker {
             Parker(AtomicU64::new(EMPTY))
         }
     }
 
     /// Sleeps until somebody unparks this thread, has done so since the last park, or `deadline` passes. The owner's alone.
-    pub(crate) fn park(&self, deadline: Deadline) {
-        if self.0.compare_exchange(EMPTY, PARKED, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+    pub fn park(&self, deadline: Deadline) {
+        if self.0.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             while self.0.load(Ordering::Relaxed) == PARKED && !deadline.has_passed() {
                 backend::wait(&self.0, Half::Low, PARKED_HALF, deadline);
             }
@@ -54,14 +56,15 @@ impl Parker {
     }
 
     /// Wakes the owner, or has its next park return at once.
-    pub(crate) fn unpark(&self) {
+    pub fn unpark(&self) {
         if self.0.swap(NOTIFIED, Ordering::Release) == PARKED {
             backend::wake_all(&self.0, Half::Low);
         }
     }
 
     /// Unparks when it is woken.
-    pub(crate) fn waker(&'static self) -> Waker {
+    #[must_use]
+    pub fn waker(&'static self) -> Waker {
         // SAFETY: the functions below keep the contract of a waker: the parker is alive for ever, and is `Sync`.
         unsafe { Waker::from_raw(raw(self)) }
     }

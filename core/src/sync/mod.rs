@@ -10,20 +10,27 @@
 //! | [`CancelToken`] | ending waits from outside, one or a whole tree of them |
 //! | [`Mutex`] | a value that one at a time may use; [`ContendedMutex`] measures how it is fought for |
 //! | [`Semaphore`] | a number of permits |
+//! | [`Barrier`] | callers that wait for each other |
+//! | [`Notify`] | waking one that waits, or all |
 //!
 //! The queues are those of `tokio::sync` (no runtime is needed). Each type is also the object of a handle kind, with which
 //! C holds it.
 
+mod barrier;
 mod cancel;
 mod contended_mutex;
 mod lock_error;
 mod mutex;
+mod notify;
 mod owner;
 mod poison;
+mod queue;
 mod semaphore;
 
+pub use barrier::{Barrier, BarrierWaitError, BarrierWaitResult};
 pub use cancel::CancelToken;
 pub use contended_mutex::{ContendedMutex, ContendedMutexGuard, LockMetricsSnapshot};
 pub use lock_error::{LockError, TryLockError};
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
+pub use notify::{Notified, Notify, NotifyWaitError};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};

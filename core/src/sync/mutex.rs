@@ -20,13 +20,13 @@ use crate::shim::const_fn;
 use crate::sync::lock_error::{LockError, TryLockError};
 use crate::sync::owner::Owner;
 use crate::sync::poison::{Calm, Poison};
+use crate::sync::queue::Semaphore;
 use crate::wait::{Interrupted, Wait, block_on};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// A lock around a value: fair, not re-entrant, poisoned by a panic of whoever holds it. The guard may be dropped on
 /// another thread. A wait that ends early leaves the line. In a forked child a lock that another thread of the parent held
@@ -186,7 +186,7 @@ impl<T: ?Sized> Mutex<T> {
         match self.try_turn::<G>() {
             // To be had at once only if nobody waits: so nobody is overtaken.
             Ok(turn) => Ok(turn),
-            Err(_) => match self.turn.acquire().await {
+            Err(_) => match self.turn.acquire_many(1).await {
                 Ok(permit) => {
                     permit.forget();
                     Ok(Turn)
@@ -197,7 +197,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn try_turn<G>(&self) -> Result<Turn, TryLockError<G>> {
-        match self.turn.try_acquire() {
+        match self.turn.try_acquire_many(1) {
             Ok(permit) => {
                 permit.forget();
                 Ok(Turn)
@@ -216,6 +216,12 @@ impl<T: ?Sized> Mutex<T> {
         let is_poisoned = self.poison.is_set();
         let guard = OwnedMutexGuard { mutex: self, calm: Calm::now(), value: PhantomData };
         if is_poisoned { Err(guard) } else { Ok(guard) }
+    }
+
+    /// For a guard that was forgotten, in a model: loom's threads do not outlive a borrow.
+    #[cfg(loom)]
+    pub fn unlock_forgotten(&self) {
+        self.unlock();
     }
 
     /// By whoever holds it.

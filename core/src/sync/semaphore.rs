@@ -10,6 +10,7 @@
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::shim::{AtomicU32, Ordering};
+use crate::sync::queue;
 use crate::wait::{Interrupted, Wait, block_on};
 #[cfg(not(loom))]
 use crate::{Handle, Kind};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 /// See [the module](self::super). Fair; not re-entrant (who waits for permits that it has itself waits for ever); a permit
 /// may be given back on another thread; cancelled or timed-out calls leave the line and take nothing.
 pub struct Semaphore {
-    permits: tokio::sync::Semaphore,
+    permits: queue::Semaphore,
     total: AtomicU32,
     max: u32,
 }
@@ -72,7 +73,7 @@ impl Semaphore {
         if max == 0 || max > Semaphore::MAX || initial > max {
             return Err(Error::InvalidArgument);
         }
-        let permits = tokio::sync::Semaphore::new(initial as usize);
+        let permits = queue::Semaphore::new(initial as usize);
         Ok(Semaphore { permits, total: AtomicU32::new(initial), max })
     }
 

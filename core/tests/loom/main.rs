@@ -13,6 +13,7 @@
 
 #![cfg(loom)]
 
+mod barrier;
 mod cache_aware_rundown;
 mod directory;
 mod every_execution;
@@ -20,11 +21,14 @@ mod free;
 mod freed_hooks;
 mod guard;
 mod lane;
+mod mutex;
+mod notify;
 mod object;
 mod rundown;
 mod scene;
 mod shell;
 mod take_over;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

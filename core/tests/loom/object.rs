@@ -37,6 +37,17 @@ impl Object {
         self.parts[part].with_mut(|part| unsafe { *part += 1 });
     }
 
+    /// What `operate` changed of part `part`, seen by whoever comes after it.
+    pub fn look_at(&self, part: usize) {
+        // SAFETY: checked by loom.
+        self.parts[part].with(|part| unsafe { *part });
+    }
+
+    /// The same of all parts.
+    pub fn look_at_all(&self) {
+        (0..self.parts.len()).for_each(|part| self.look_at(part));
+    }
+
     /// Makes the object anew, by the thread that shut it down.
     pub fn re_initialise(&self) {
         for part in &self.parts {

@@ -2,9 +2,12 @@
 
 #![cfg(not(loom))]
 
+mod barrier;
 mod cancel;
 mod holds;
 mod mutex;
+mod notify;
 mod races;
+mod runtimes;
 mod semaphore;
 mod wait;
