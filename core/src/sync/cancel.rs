@@ -22,11 +22,11 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::shared::Shared;
 use crate::shim::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::queue;
 use crate::wait::{Interrupted, Wait, block_on};
 #[cfg(not(loom))]
 use crate::{Handle, Kind};
 use std::fmt;
-use tokio::sync::Notify;
 
 /// Ends the waits it is given to, as soon as it is cancelled. A clone is the same token; dropping one neither cancels nor
 /// disturbs waits.
@@ -46,7 +46,7 @@ struct Node {
     deadline: AtomicU64,
     parent: Option<Shared<Node>>,
     /// Of the root: who waits on any token of the tree.
-    waiters: Notify,
+    waiters: queue::Notify,
 }
 
 impl Node {
@@ -55,7 +55,7 @@ impl Node {
             cancelled: AtomicU32::new(0),
             deadline: AtomicU64::new(Deadline::NEVER.to_bits()),
             parent,
-            waiters: Notify::const_new(),
+            waiters: queue::Notify::const_new(),
         };
         Shared::try_new(node).ok_or(Error::NoMemory)
     }
@@ -77,7 +77,7 @@ impl Node {
         self.line().any(|node| node.cancelled.load(Ordering::Acquire) != 0) || self.deadline().has_passed()
     }
 
-    fn waiters(&self) -> &Notify {
+    fn waiters(&self) -> &queue::Notify {
         self.line().last().map_or(&self.waiters, |root| &root.waiters)
     }
 }

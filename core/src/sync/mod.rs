@@ -8,15 +8,30 @@
 //! | type | for |
 //! |---|---|
 //! | [`CancelToken`] | ending waits from outside, one or a whole tree of them |
+//! | [`RwLock`] | a value that many may read, or one may change |
+//! | [`OnceCell`] | a value that is made once |
 //! | [`Semaphore`] | a number of permits |
 //!
 //! The queues are those of `tokio::sync` (no runtime is needed). Each type is also the object of a handle kind, with which
 //! C holds it.
 
 mod cancel;
+mod once;
+mod once_error;
 mod owner;
 mod poison;
+mod queue;
+mod rwlock;
+mod rwlock_error;
+mod rwlock_guards;
+#[cfg(not(loom))]
+mod rwlock_handle;
 mod semaphore;
 
 pub use cancel::CancelToken;
+pub use once::OnceCell;
+pub use once_error::{OnceCellError, OnceInitError};
+pub use rwlock::RwLock;
+pub use rwlock_error::{RwLockError, TryReadError, TryWriteError};
+pub use rwlock_guards::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};

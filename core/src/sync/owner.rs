@@ -32,16 +32,22 @@ impl Owner {
 /// A number that no other thread of this process has, or ever had.
 fn this_thread() -> u64 {
     static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(NOBODY);
+    // The threads of a model are one of the system's.
+    #[cfg(loom)]
+    loom::thread_local! {
+        static NUMBER: Cell<u64> = Cell::new(NOBODY);
+    }
+    #[cfg(not(loom))]
     thread_local! {
         // Without a destructor, so that it can be read while other destructors run at the thread's end.
         static NUMBER: Cell<u64> = const { Cell::new(NOBODY) };
     }
-    match NUMBER.get() {
+    NUMBER.with(|known| match known.get() {
         NOBODY => {
             let number = LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            NUMBER.set(number);
+            known.set(number);
             number
         }
         number => number,
-    }
+    })
 }

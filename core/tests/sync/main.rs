@@ -3,6 +3,9 @@
 #![cfg(not(loom))]
 
 mod cancel;
+mod once;
 mod races;
+mod rwlock;
+mod rwlock_hold;
 mod semaphore;
 mod wait;
