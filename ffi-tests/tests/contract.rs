@@ -28,7 +28,7 @@ macro_rules! contracts {
 contracts! {
     status kind hold guard rundown cache_aware_rundown fork no_memory lane
     handle handle_tokens handle_free handle_hooks handle_occupants handle_threads handle_deadlines handle_many
-    handle_signals stats report misuse cancel semaphore
+    handle_signals stats report misuse cancel semaphore rwlock once
 }
 
 /// Programs whose handles may as well be busy (`keep_busy` in `thing.h`).
@@ -103,7 +103,7 @@ const EXCUSED: &[(&str, &str, &str)] = &[
 ];
 
 /// The ends of the names of functions that open a handle or a hold, of which 2^24 would have to be open.
-const OPENING: &[&str] = &["_new", "_child", "_hold", "_acquire"];
+const OPENING: &[&str] = &["_new", "_child", "_hold", "_acquire", "_read", "_write"];
 
 #[test]
 fn every_promised_status_is_provoked() {
