@@ -339,7 +339,7 @@ RULES = [
          "sync", "rwlock::too_many_readers"),
     Rule("rwlock-place-last", "a place is free while its permit is still out: a reader waits for a reader", RWLOCK,
          "        let _place = has_place.then(|| self.places.taken_one());\n",
-         "        drop(has_place.then(|| self.places.taken_one()));\n", "model", "rwlock::two_readers_of_one_place_awake"),
+         "        drop(has_place.then(|| self.places.taken_one()));\n", "model", "rwlock::two_readers_of_one_place_beside"),
     Rule("rwlock-place-back", "a reader that gives up keeps its place", RWLOCK,
          "        self.permits.acquire().await.map_err(|_| RwLockError::Closed)?.forget();\n        forget(place);",
          "        forget(place);\n        self.permits.acquire().await.map_err(|_| RwLockError::Closed)?.forget();",

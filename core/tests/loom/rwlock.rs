@@ -24,24 +24,40 @@ fn is_whole(lock: &RwLock<u32>) -> bool {
     lock.try_write().is_ok_and(|_writer| lock.try_read().is_err()) && lock.try_read().is_ok()
 }
 
-/// Two readers and room for one: the other is told "too many", never "a writer".
+/// One more reader than there is room for is told "too many", never "a writer".
+fn read(lock: &RwLock<u32>) -> bool {
+    match lock.try_read() {
+        Ok(_guard) => {
+            line_up();
+            true
+        }
+        Err(TryReadError::TooManyReaders) => false,
+        Err(error) => panic!("{error}: there is no writer"),
+    }
+}
+
 #[test]
 fn two_readers_of_one_place_awake() {
     explore([(true, true), (true, false), (false, true)], || {
-        fn read(lock: &RwLock<u32>) -> bool {
-            match lock.try_read() {
-                Ok(_guard) => {
-                    line_up();
-                    true
-                }
-                Err(TryReadError::TooManyReaders) => false,
-                Err(error) => panic!("{error}: there is no writer"),
-            }
-        }
         let lock = lock(1);
         let other = with(&lock, read);
         let mine = read(&lock);
         let both = (mine, join(other));
+        assert!(is_whole(&lock));
+        both
+    });
+}
+
+/// The same while one reads that has downgraded, so that there is no permit to spare.
+#[test]
+fn two_readers_of_one_place_beside_a_downgraded_one_awake() {
+    explore([(true, true), (true, false), (false, true)], || {
+        let lock = lock(1);
+        let downgraded = lock.try_write().expect("nobody has it").downgrade();
+        let other = with(&lock, read);
+        let mine = read(&lock);
+        let both = (mine, join(other));
+        drop(downgraded);
         assert!(is_whole(&lock));
         both
     });

@@ -116,7 +116,7 @@ fn downgrade_vs_release() {
     let (lock, other) = (Lock::new(1), Lock::new(1));
     let gate = Barrier::new(2);
     let shared = AtomicPtr::new(null_mut());
-    let mut outcomes = [0; 2];
+    let (mut outcomes, mut went_wrong) = ([0; 2], None);
     std::thread::scope(|scope| {
         let downgrader = scope.spawn(|| {
             let mut answers = Vec::new();
@@ -129,28 +129,33 @@ fn downgrade_vs_release() {
             answers
         });
         for round in 0..ROUNDS {
-            let (status, hold) = lock.write(0);
-            assert_eq!(status, Status::Ok);
+            let (_, hold) = lock.write(0);
             shared.store(hold, Ordering::Relaxed);
             gate.wait();
             (0..round % 53 * 3).for_each(|_| std::hint::spin_loop());
-            assert_eq!(ffi::release(hold), Status::Ok);
+            let released = ffi::release(hold);
             // A write hold in the same place, which nobody downgrades.
-            let (status, next) = other.write(0);
-            assert_eq!(status, Status::Ok);
+            let (_, next) = other.write(0);
             gate.wait();
-            assert!(other.is_written(), "another hold was downgraded in round {round}");
-            assert_eq!(ffi::release(next), Status::Ok);
-            assert!(lock.is_whole() && other.is_whole(), "something was lost in round {round}");
+            let is_well = !hold.is_null()
+                && released == Status::Ok
+                && other.is_written()
+                && ffi::release(next) == Status::Ok
+                && lock.is_whole()
+                && other.is_whole();
+            if !is_well {
+                went_wrong.get_or_insert(round);
+            }
         }
         for answer in downgrader.join().unwrap() {
             match answer {
                 Status::Ok => outcomes[0] += 1,
                 refused if refused == Error::Freed.into() => outcomes[1] += 1,
-                unexpected => panic!("{unexpected:?}"),
+                _ => went_wrong = went_wrong.or(Some(0)),
             }
         }
     });
+    assert_eq!(went_wrong, None, "given back twice, or lost, or another hold was downgraded: the first such round");
     println!("{outcomes:?} downgraded and too late");
     assert!(outcomes.iter().all(|count| *count > 100), "{outcomes:?}: hardly a race");
 }
