@@ -37,8 +37,8 @@ pub unsafe extern "C" fn qz_once_new(
 ///
 /// - QZ_OK: `*out_value` is the value, valid until the handle is destroyed.
 /// - QZ_ERR_BUSY: it is not there: nobody has made it yet, or somebody is about to.
-/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
-///   first call).
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
+///   thread's first call).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_once_get(once: *mut qz_once, out_value: *mut *mut c_void) -> qz_status {
     // SAFETY: `out_value` is NULL or writable.
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn qz_once_hold(
 /// - QZ_OK: `value` (which may be NULL) belongs to the cell.
 /// - QZ_ERR_LIMIT: it has a value already, for ever.
 /// - QZ_ERR_BUSY: somebody is making one.
-/// - QZ_ERR_NULL (`once`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
-///   thread's first call).
+/// - QZ_ERR_NULL (`once`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY (a thread's first call).
 ///
 /// After a refusal `value` is the caller's.
 #[unsafe(no_mangle)]
@@ -76,16 +76,18 @@ pub unsafe extern "C" fn qz_once_set(once: *mut qz_once, value: *mut c_void) -> 
 
 /// The value; if it is not there, the one that `init` makes on this thread, or whoever else does meanwhile.
 ///
-/// `init` writes the value (NULL if it writes nothing) and returns 0 or more; or it returns a negative qz_status, and
-/// the cell has not changed. It runs without any lock of ours; the others wait for it. The timeout does not end it.
+/// `init` writes the value (NULL if it writes nothing) and returns 0 or more; or it returns a negative
+/// qz_status, and the cell has not changed. It runs without any lock of ours; the others wait for it. The
+/// timeout does not end it.
 ///
 /// - QZ_OK: `*out_value` is the value, valid until the handle is destroyed.
 /// - Whatever refusal `init` returned: QZ_ERR_IO, for one.
 /// - QZ_ERR_INVALID_ARGUMENT: `timeout_ms`; or `init` returned a negative number that is no qz_status.
 /// - QZ_ERR_DEADLOCK: called from within the `init` that makes the value.
-/// - QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED (the cell, before or meanwhile; or `cancel`, before): nobody waits any more.
-/// - QZ_ERR_NULL (also `init`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of `cancel`, which may be NULL),
-///   QZ_ERR_NO_MEMORY (a thread's first call).
+/// - QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED (the cell, before or meanwhile; or `cancel`, before):
+///   nobody waits any more.
+/// - QZ_ERR_NULL (also `init`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of `cancel`, which
+///   may be NULL), QZ_ERR_NO_MEMORY (a thread's first call).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_once_get_or_init(
     once: *mut qz_once,

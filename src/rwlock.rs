@@ -8,7 +8,8 @@ use quiescent_core::sync::RwLock;
 
 /// A lock that many may have to read, or one to write. Fair: first in, first out; a waiting writer is not
 /// overtaken by later readers. Not re-entrant: a thread that would wait while it has the lock itself (in
-/// whichever way, and has not passed that hold on) is told so at once. Holds may be given back on another thread.
+/// whichever way, and has not passed that hold on) is told so at once. Holds may be given back on another
+/// thread.
 pub struct qz_rwlock {
     _token: (),
 }
@@ -26,12 +27,14 @@ pub unsafe extern "C" fn qz_rwlock_new(out_rwlock: *mut *mut qz_rwlock) -> qz_st
 /// Locks to read, waiting for writers that have the lock or came before. Given back by qz_hold_release.
 ///
 /// - QZ_OK: `*out_hold` has the lock.
-/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock, before or meanwhile;
-///   or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
-/// - QZ_ERR_DEADLOCK: the calling thread has the lock itself, and would have to wait: for itself, if it writes; if
-///   it reads, for a writer that waits for it. (Reading twice is fine while no writer waits.) `*out_hold` is NULL.
-/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of
-///   `cancel`, which may be NULL), QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock, before or
+///   meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_DEADLOCK: the calling thread has the lock itself, and would have to wait: for itself, if it
+///   writes; if it reads, for a writer that waits for it. (Reading twice is fine while no writer waits.)
+///   `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_read(
     rwlock: *mut qz_rwlock,
@@ -51,12 +54,13 @@ pub unsafe extern "C" fn qz_rwlock_read(
 /// Locks to write, waiting for all that have the lock or came before. Given back by qz_hold_release.
 ///
 /// - QZ_OK: `*out_hold` has the lock.
-/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock, before or meanwhile;
-///   or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock, before or
+///   meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
 /// - QZ_ERR_DEADLOCK: the calling thread has the lock itself, to read or to write, and would have to wait: for
 ///   itself. `*out_hold` is NULL.
-/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of
-///   `cancel`, which may be NULL), QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_write(
     rwlock: *mut qz_rwlock,
@@ -76,8 +80,9 @@ pub unsafe extern "C" fn qz_rwlock_write(
 /// Locks to read if no writer has the lock or waits for it. Never blocks.
 ///
 /// - QZ_OK: `*out_hold` has the lock.
-/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
-///   QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_try_read(rwlock: *mut qz_rwlock, out_hold: *mut *mut qz_hold) -> qz_status {
     // SAFETY: `out_hold` is NULL or writable.
@@ -87,8 +92,9 @@ pub unsafe extern "C" fn qz_rwlock_try_read(rwlock: *mut qz_rwlock, out_hold: *m
 /// Locks to write if nobody has the lock or waits for it. Never blocks.
 ///
 /// - QZ_OK: `*out_hold` has the lock.
-/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
-///   QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_try_write(rwlock: *mut qz_rwlock, out_hold: *mut *mut qz_hold) -> qz_status {
     // SAFETY: `out_hold` is NULL or writable.

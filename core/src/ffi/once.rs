@@ -43,8 +43,8 @@ impl OncePointer {
     /// Empty.
     ///
     /// # Safety
-    /// `destroy`, if given, may be called once, on any thread, with `ctx` and the value that the cell has then. The values
-    /// may be used on any thread. Nothing unwinds out of it.
+    /// `destroy`, if given, may be called once, on any thread, with `ctx` and the value that the cell has then. The
+    /// values may be used on any thread. Nothing unwinds out of it.
     #[must_use]
     pub unsafe fn new(destroy: Option<DestroyValue>, ctx: *mut c_void) -> OncePointer {
         OncePointer { cell: OnceCell::new(), destroy, ctx: Pointer(ctx) }
@@ -61,7 +61,8 @@ impl OncePointer {
     /// Gives the cell a value, which it destroys.
     ///
     /// # Errors
-    /// [`Error::Limit`]: it has one; [`Error::Busy`]: somebody is making one; [`Error::Freed`]. Then `value` is still the caller's.
+    /// [`Error::Limit`]: it has one; [`Error::Busy`]: somebody is making one; [`Error::Freed`]. Then `value` is still
+    /// the caller's.
     pub fn set(&self, value: *mut c_void) -> Result<(), Error> {
         self.cell.set(Pointer(value)).map(|_| ()).map_err(OnceCellError::into)
     }
@@ -69,8 +70,8 @@ impl OncePointer {
     /// The value; if there is none, the one that `init` makes, or whoever else does meanwhile.
     ///
     /// # Errors
-    /// [`Error::Null`]: `init`. What `init` answers if it is negative; [`Error::InvalidArgument`] if that is no status of this
-    /// library's. Others as [`OnceCell::get_or_try_init`].
+    /// [`Error::Null`]: `init`. What `init` answers if it is negative; [`Error::InvalidArgument`] if that is no status
+    /// of this library's. Others as [`OnceCell::get_or_try_init`].
     ///
     /// # Safety
     /// `init` is NULL or may be called once with `ctx`, on this thread. If it does not answer a negative number, it has

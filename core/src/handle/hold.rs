@@ -141,7 +141,7 @@ impl HoldToken {
         Ok(())
     }
 
-    /// Gives back a part of what the hold has taken of a `T`, if `may` says that there is a part that can be: by `give`. What is left
+    /// Gives back a part of what the hold has taken of a `T`, by `give`, if `may` says that there is such a part. What is left
     /// is given back with the hold, by [`Handle::on_release_rest`]. Once for each hold. Not while `T` is being freed.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! A read-write lock as C holds it: without a value, by holds of a handle.
 //!
-//! A hold notes what it has taken: to read, or to write. A downgrade does not change that note: between looking at it and
-//! changing it the hold may be released, and its place in the thread's record be another hold's. It *lessens* the hold
-//! ([`crate::ffi::lessen`]): one step in the hold's own shell, generation included, after which whoever releases it gives back
-//! only what was left. The downgrade gives back the rest. So each permit is given back once, whichever comes first.
+//! A hold notes what it has taken: to read, or to write. A downgrade does not change that note: between looking at it
+//! and changing it the hold may be released, and its place in the thread's record be another hold's. It *lessens* the
+//! hold ([`crate::ffi::lessen`]): one step in the hold's own shell, generation included, after which whoever releases
+//! it gives back only what was left. The downgrade gives back the rest. So each permit is given back once, whichever
+//! comes first.
 //!
-//! Holds have no owner: [`crate::ffi::take_once`] knows a thread that would wait for itself by its holds. And no poison: no panic of
-//! Rust's passes them.
+//! Holds have no owner: [`crate::ffi::take_once`] knows a thread that would wait for itself by its holds. And no
+//! poison: no panic of Rust's passes them.
 
 use crate::sync::rwlock::RwLock;
 use crate::sync::rwlock_error::{RwLockError, TryReadError, TryWriteError};
