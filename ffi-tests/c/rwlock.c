@@ -198,11 +198,11 @@ static void downgraded(void) {
     caller reader, writer;
     caller_start(&reader, call_lock, &reading);
     sleep_ms(20);
-    caller_start(&writer, call_lock, &writing);
-    sleep_ms(20);
     EXPECT(qz_rwlock_downgrade(held), QZ_OK);
     EXPECT(qz_rwlock_downgrade(held), QZ_ERR_INVALID_ARGUMENT); /* once */
     CHECK(caller_join(&reader) == QZ_OK);
+    caller_start(&writer, call_lock, &writing);
+    await_a_waiting_writer(l);
     EXPECT(qz_rwlock_try_read(l, &none), QZ_ERR_BUSY); /* the writer is next */
     release(reading.hold);
     qz_handle_info info;
