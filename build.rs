@@ -89,6 +89,8 @@ fn generate(root: &Path) -> String {
         "semaphore",
         "barrier",
         "notify",
+        "rwlock",
+        "once",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

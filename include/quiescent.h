@@ -213,6 +213,20 @@ typedef struct qz_mutex qz_mutex;
 /// its wake-up on. Nothing is held, so nothing can be poisoned, and a thread may wake what it waits for next.
 typedef struct qz_notify qz_notify;
 
+/// A value that is made once, by whoever comes first, and belongs to the handle from then on. A value stays
+/// valid until the handle is destroyed: who cannot know that nobody frees it meanwhile takes a hold
+/// (qz_once_hold).
+///
+/// Fair: those that wait for the value are in line, first in, first out. If an initialiser refuses, the next in
+/// line tries, with its own. Not re-entrant: an initialiser that asks for its own value is told so at once.
+typedef struct qz_once qz_once;
+
+/// A lock that many may have to read, or one to write. Fair: first in, first out; a waiting writer is not
+/// overtaken by later readers. Not re-entrant: a thread that would wait while it has the lock itself (in
+/// whichever way, and has not passed that hold on) is told so at once. Holds may be given back on another
+/// thread.
+typedef struct qz_rwlock qz_rwlock;
+
 /// A number of permits. Fair: first in, first out; a caller that wants many is not overtaken by those that want
 /// few. Not re-entrant: a thread that waits for permits that it has itself waits on. Permits may be given back
 /// on another thread.
@@ -1025,6 +1039,147 @@ qz_status qz_notify_all(qz_notify *notify);
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_notify_free(qz_notify *notify, int64_t timeout_ms);
+
+/* ---- A lock that many may have to read, or one to write. ---------------------------------------------*/
+
+/// An unlocked lock. Does not block. Pairs with qz_rwlock_free.
+///
+/// - QZ_OK: `*out_rwlock` is the handle.
+/// - QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_rwlock` is NULL.
+qz_status qz_rwlock_new(qz_rwlock **out_rwlock);
+
+/// Locks to read, waiting for writers that have the lock or came before. Given back by qz_hold_release.
+///
+/// - QZ_OK: `*out_hold` has the lock.
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock, before or
+///   meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_DEADLOCK: the calling thread has the lock itself, and would have to wait: for itself, if it
+///   writes; if it reads, for a writer that waits for it. (Reading twice is fine while no writer waits.)
+///   `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
+qz_status qz_rwlock_read(qz_rwlock *rwlock,
+                         int64_t timeout_ms,
+                         qz_cancel *cancel,
+                         qz_hold **out_hold);
+
+/// Locks to write, waiting for all that have the lock or came before. Given back by qz_hold_release.
+///
+/// - QZ_OK: `*out_hold` has the lock.
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock, before or
+///   meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_DEADLOCK: the calling thread has the lock itself, to read or to write, and would have to wait: for
+///   itself. `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED
+///   (also of `cancel`, which may be NULL), QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
+qz_status qz_rwlock_write(qz_rwlock *rwlock,
+                          int64_t timeout_ms,
+                          qz_cancel *cancel,
+                          qz_hold **out_hold);
+
+/// Locks to read if no writer has the lock or waits for it. Never blocks.
+///
+/// - QZ_OK: `*out_hold` has the lock.
+/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
+qz_status qz_rwlock_try_read(qz_rwlock *rwlock, qz_hold **out_hold);
+
+/// Locks to write if nobody has the lock or waits for it. Never blocks.
+///
+/// - QZ_OK: `*out_hold` has the lock.
+/// - QZ_ERR_BUSY (qz_last_error() says who has it), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT (2^24 holds), QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
+qz_status qz_rwlock_try_write(qz_rwlock *rwlock, qz_hold **out_hold);
+
+/// Makes a hold that writes one that reads; no writer comes in between. Readers that wait before the first
+/// writer in line go in. Any thread; never blocks. The hold is given back by qz_hold_release as before. Against
+/// a release of the same hold at the same moment, one of the two comes first.
+///
+/// - QZ_OK.
+/// - QZ_ERR_INVALID_ARGUMENT: it reads, or was downgraded before.
+/// - QZ_ERR_FREED: it is released, or its lock is being freed: it writes until it is released.
+/// - QZ_ERR_WRONG_KIND: a handle, or a hold of something else.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_rwlock_downgrade(qz_hold *hold);
+
+/// As qz_handle_free. Whoever waits for the lock is refused at once, as freed; whoever has it is waited for.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_rwlock_free(qz_rwlock *rwlock, int64_t timeout_ms);
+
+/* ---- A value that is made once. ----------------------------------------------------------------------*/
+
+/// An empty cell. Does not block. Pairs with qz_once_free.
+///
+/// `destroy` (may be NULL) is called with the value and `ctx`, once, after the last operation and hold, on the
+/// thread of whichever free, leave or release comes last; not if there is no value.
+///
+/// - QZ_OK: `*out_once` is the handle.
+/// - QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_once` is NULL.
+qz_status qz_once_new(void (*destroy)(void *value, void *ctx),
+                      void *ctx,
+                      qz_once **out_once);
+
+/// The value, if it is there. Never blocks.
+///
+/// - QZ_OK: `*out_value` is the value, valid until the handle is destroyed.
+/// - QZ_ERR_BUSY: it is not there: nobody has made it yet, or somebody is about to.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
+///   thread's first call).
+qz_status qz_once_get(qz_once *once, void **out_value);
+
+/// As qz_once_get, with a hold: the value is not destroyed before qz_hold_release. Never blocks.
+///
+/// - QZ_OK: `*out_value` is the value, `*out_hold` keeps it.
+/// - QZ_ERR_BUSY, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_LIMIT,
+///   QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_once_hold(qz_once *once,
+                       void **out_value,
+                       qz_hold **out_hold);
+
+/// Gives the cell a value. Never blocks.
+///
+/// - QZ_OK: `value` (which may be NULL) belongs to the cell.
+/// - QZ_ERR_LIMIT: it has a value already, for ever.
+/// - QZ_ERR_BUSY: somebody is making one.
+/// - QZ_ERR_NULL (`once`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY (a thread's first call).
+///
+/// After a refusal `value` is the caller's.
+qz_status qz_once_set(qz_once *once, void *value);
+
+/// The value; if it is not there, the one that `init` makes on this thread, or whoever else does meanwhile.
+///
+/// `init` writes the value (NULL if it writes nothing) and returns 0 or more; or it returns a negative
+/// qz_status, and the cell has not changed. It runs without any lock of ours; the others wait for it. The
+/// timeout does not end it.
+///
+/// - QZ_OK: `*out_value` is the value, valid until the handle is destroyed.
+/// - Whatever refusal `init` returned: QZ_ERR_IO, for one.
+/// - QZ_ERR_INVALID_ARGUMENT: `timeout_ms`; or `init` returned a negative number that is no qz_status.
+/// - QZ_ERR_DEADLOCK: called from within the `init` that makes the value.
+/// - QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED (the cell, before or meanwhile; or `cancel`, before):
+///   nobody waits any more.
+/// - QZ_ERR_NULL (also `init`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of `cancel`, which
+///   may be NULL), QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_once_get_or_init(qz_once *once,
+                              int32_t (*init)(void *ctx, void **out_value),
+                              void *ctx,
+                              int64_t timeout_ms,
+                              qz_cancel *cancel,
+                              void **out_value);
+
+/// As qz_handle_free. Whoever waits for the value is refused at once, as freed; an initialiser that runs is
+/// waited for.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_once_free(qz_once *once, int64_t timeout_ms);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -94,6 +94,10 @@ WAIT = "core/src/wait.rs"
 SHARED = "core/src/shared.rs"
 BARRIER = "core/src/sync/barrier.rs"
 NOTIFY = "core/src/sync/notify.rs"
+RWLOCK = "core/src/sync/rwlock.rs"
+RWLOCK_GUARDS = "core/src/sync/rwlock_guards.rs"
+ONCE = "core/src/sync/once.rs"
+FFI_ONCE = "core/src/ffi/once.rs"
 
 RULES = [
     # The word: permission, identity and count in one step.
@@ -524,4 +528,65 @@ RULES = [
          "            self.line.notify_one();", "            self.line.notify_waiters();", "sync", "one_wake_up_is_stored_and_no_more"),
     Rule("notify-made", "a wake-up for all misses who has made a waiter and not awaited it yet", NOTIFY,
          "            self.line.notify_waiters();", "            self.line.notify_one();", "sync", "all_are_those_that_wait_now"),
+    # Read-write locks.
+    Rule("rwlock-limit", "more readers come in than there is room for, and then wait for readers", RWLOCK,
+         "(taken < self.all).then_some(taken + 1)", "(taken < u32::MAX).then_some(taken + 1)",
+         "sync", "rwlock::too_many_readers"),
+    Rule("rwlock-place-last", "a place is free while its permit is still out: a reader waits for a reader", RWLOCK,
+         "        let _place = has_place.then(|| self.places.taken_one());\n",
+         "        drop(has_place.then(|| self.places.taken_one()));\n", "model", "rwlock::two_readers_of_one_place_beside"),
+    Rule("rwlock-place-back", "a reader that gives up keeps its place", RWLOCK,
+         "        self.permits.acquire().await.map_err(|_| RwLockError::Closed)?.forget();\n        forget(place);",
+         "        forget(place);\n        self.permits.acquire().await.map_err(|_| RwLockError::Closed)?.forget();",
+         "sync", "rwlock::a_wait_that_ends_early"),
+    Rule("rwlock-downgrade-room", "one that has downgraded gives back a place that it never had", RWLOCK_GUARDS,
+         "RwLockReadGuard { lock, has_place: false };\n        lock.keep_read", "RwLockReadGuard { lock, has_place: true };\n        lock.keep_read",
+         "model", "rwlock::downgrade_vs_try_read_awake"),
+    Rule("rwlock-downgrade-keeps", "a writer comes in during a downgrade", RWLOCK,
+         "        self.permits.add_permits(self.places.all as usize);", "        self.permits.add_permits(self.places.all as usize + 1);",
+         "model", "rwlock::downgrade_vs_waiting_writer"),
+    Rule("rwlock-owner-cleared", "who has given the lock back is told that it waits for itself", RWLOCK,
+         "    pub(super) fn keep_read(&self) {\n        self.owner.clear();", "    pub(super) fn keep_read(&self) {",
+         "sync", "rwlock::a_writer_that_waits_for_itself"),
+    Rule("rwlock-owner", "a writer waits for itself", RWLOCK,
+         "        if self.owner.is_this_thread() {", "        if false {", "sync", "rwlock::a_writer_that_waits_for_itself"),
+    Rule("rwlock-poison", "a panic of a writer poisons nothing", RWLOCK_GUARDS,
+         "        if !self.is_downgraded {\n            self.lock.poison.set_if_panicking(self.calm);", "        if !self.is_downgraded {",
+         "sync", "rwlock::a_panic_of_a_writer"),
+    Rule("rwlock-own-holds", "a thread waits for a hold of its own", "src/rwlock.rs",
+         "ffi::take_once(rwlock, c\"qz_rwlock_write\"", "ffi::take(rwlock, c\"qz_rwlock_write\"", "contract", "rwlock"),
+    Rule("lessen-in-its-life", "a downgrade that comes late hits the next hold", SHELL,
+         "            if !state.is_open(generation) {\n                Err(Lessened::Over)", "            if state.is_closed() {\n                Err(Lessened::Over)",
+         "model", "rwlock::hold_downgrade_vs_release_awake"),
+    Rule("lessen-once", "a hold is downgraded twice", SHELL,
+         "            } else if state.has_notify() {\n                Err(Lessened::Before)", "            } else if false {\n                Err(Lessened::Before)",
+         "model", "rwlock::hold_downgrade_vs_downgrade"),
+    Rule("lessen-rest", "who releases a hold that was downgraded gives back all of it", HOLD,
+         ".give_back(vacated.notify);", ".give_back(false);", "sync", "rwlock_hold::downgrade_vs_release"),
+    Rule("lessen-or-release", "a downgrade that comes too late gives back what the release has given back", HOLD,
+         "            Lessened::Over => Err(Error::Freed),", "            Lessened::Over => {\n                give(&value);\n                Ok(())\n            }",
+         "sync", "rwlock_hold::downgrade_vs_release"),
+    # Values that are made once.
+    Rule("once-made-release", "who finds the value does not see what made it", ONCE,
+         "cell.flags.fetch_or(MADE, Ordering::Release);", "cell.flags.fetch_or(MADE, Ordering::Relaxed);", "model", "once::init_vs_get_awake"),
+    Rule("once-made-acquire", "the same, from the other side", ONCE,
+         "self.flags.load(Ordering::Acquire) & MADE == 0", "self.flags.load(Ordering::Relaxed) & MADE == 0", "model", "once::init_vs_get_awake"),
+    Rule("once-made-before-closed", "who waited for the value does not find it", ONCE,
+         "        cell.flags.fetch_or(MADE, Ordering::Release);\n        cell.turn.close();",
+         "        cell.turn.close();\n        cell.flags.fetch_or(MADE, Ordering::Release);", "model", "once::init_vs_init"),
+    Rule("once-wakes", "who waits for the value is not told that it is there", ONCE,
+         "        cell.flags.fetch_or(MADE, Ordering::Release);\n        cell.turn.close();",
+         "        cell.flags.fetch_or(MADE, Ordering::Release);", "model", "once::init_vs_init"),
+    Rule("once-next-in-line", "after an initialiser that failed nobody may try", ONCE,
+         "                made.map(|value| turn.make(value)).map_err(OnceInitError::Failed)",
+         "                match made {\n                    Ok(value) => Ok(turn.make(value)),\n                    Err(error) => {\n"
+         "                        std::mem::forget(turn);\n                        Err(OnceInitError::Failed(error))\n                    }\n                }",
+         "model", "once::failing_init_vs_init"),
+    Rule("once-owner", "an initialiser waits for its own value", ONCE,
+         "        if self.owner.is_this_thread() {\n            return Err(OnceInitError::Deadlock);", "        if false {\n            return Err(OnceInitError::Deadlock);",
+         "sync", "once::an_initialiser_that_asks"),
+    Rule("once-owner-cleared", "after an initialiser that panicked its thread is told that it waits for itself", ONCE,
+         "    fn drop(&mut self) {\n        self.0.clear();", "    fn drop(&mut self) {\n        let _ = self.0;", "sync", "once::if_it_panics"),
+    Rule("once-destroy", "the value outlives the handle", FFI_ONCE,
+         "            unsafe { destroy(value.0, self.ctx.0) };", "            let _ = (destroy, value.0, self.ctx.0);", "contract", "once"),
 ]

@@ -50,6 +50,29 @@ impl Error {
         self as i32
     }
 
+    /// What has this number.
+    pub(crate) fn of_code(code: i32) -> Option<Error> {
+        const ALL: [Error; 16] = [
+            Error::Null,
+            Error::BadHandle,
+            Error::WrongKind,
+            Error::Freed,
+            Error::Timeout,
+            Error::Busy,
+            Error::Cancelled,
+            Error::Deadlock,
+            Error::InvalidArgument,
+            Error::Limit,
+            Error::NoMemory,
+            Error::Io,
+            Error::Panic,
+            Error::Forked,
+            Error::Poisoned,
+            Error::NotInside,
+        ];
+        ALL.into_iter().find(|error| error.code() == code)
+    }
+
     /// One sentence for a person.
     #[must_use]
     pub fn message(self) -> &'static str {

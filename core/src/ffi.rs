@@ -52,6 +52,8 @@ use std::time::Duration;
 mod free;
 #[path = "ffi/last_error.rs"]
 mod last_error;
+#[path = "ffi/once.rs"]
+mod once;
 #[path = "ffi/operation.rs"]
 mod operation;
 #[path = "ffi/report.rs"]
@@ -65,10 +67,11 @@ pub use free::{
     try_free, try_free_handle, wait_freed, wait_handle_freed,
 };
 pub use last_error::{last_error, last_os_error};
+pub use once::{DestroyValue, InitValue, OncePointer};
 pub use operation::{enter, leave};
 pub use report::report;
 pub use status::Status;
-pub use wait::{cancel_token, take, take_once, try_take, wait};
+pub use wait::{cancel_token, lessen, take, take_once, try_take, wait, wait_for_answer};
 
 /// Wait without end.
 pub const INFINITE: i64 = -1;
@@ -228,6 +231,32 @@ pub unsafe fn hold<T: Handle>(
     let take = || Token::<T>::from_raw(handle).hold(operation).and_then(Hold::into_token);
     // SAFETY: the caller's promise.
     unsafe { produce(out_hold, || Ok(take()?.into_raw())) }
+}
+
+/// [`hold`], with what `body` answers of the value behind `handle`. A NULL `out` is refused before `body` runs.
+///
+/// # Safety
+/// `out` and `out_hold` are each NULL or writable.
+pub unsafe fn hold_and_answer<T: Handle, V>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    out: *mut V,
+    out_hold: *mut *mut impl Sized,
+    body: impl FnOnce(&T) -> Result<V, Error>,
+) -> Status {
+    let take = || {
+        if out.is_null() {
+            return Err(Error::Null);
+        }
+        let hold = Token::<T>::from_raw(handle).hold(operation)?;
+        let value = body(&hold)?;
+        let token = hold.into_token()?;
+        // SAFETY: the caller's promise.
+        unsafe { write(out, value) }?;
+        Ok(token.into_raw())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { produce(out_hold, take) }
 }
 
 /// Releases a hold; NULL is nothing to release.

@@ -11,7 +11,7 @@
 //! | D | deferred | the one who closed has given up waiting: the end belongs to the last one out (a shell), or to the first who asks (an embedded guard) |
 //! | O | over | the end is behind it: an embedded guard's was handed to one caller; a shell is between two lives, and nobody holds a token of this generation |
 //! | H | hazard | a shell's hazard lane has been opened in this life: slots of thread records may name it (`handle/lane.rs`) |
-//! | N | notify | somebody registered an `on_freed` callback for this generation |
+//! | N | notify | somebody registered an `on_freed` callback for this generation; of a hold: a part of it was given back |
 //! | S | sleepers | somebody may sleep on the low half: the count has to reach zero |
 //! | W | waiters | somebody may sleep on the high half: the generation has to move |
 //! | K | counted | the hazard lane is shut, everybody who enters is counted: while a `try_free` looks; in a deferred word: the barrier was refused, so the slots say nothing |

@@ -45,13 +45,15 @@ globals().update(MISUSE)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = mutex = semaphore = barrier = notify = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
 
 HOOK = CFUNCTYPE(None, c_void_p, c_void_p)
 ON_FREED = CFUNCTYPE(None, c_void_p)
+DESTROY_VALUE = CFUNCTYPE(None, c_void_p, c_void_p)
+INIT_VALUE = CFUNCTYPE(c_int32, c_void_p, POINTER(c_void_p))
 ON_MISUSE = CFUNCTYPE(None, c_int32, c_void_p, c_void_p)
 
 
@@ -207,6 +209,19 @@ FUNCTIONS = {
     "qz_notify_one": (status, notify),
     "qz_notify_all": (status, notify),
     "qz_notify_free": (status, notify, c_int64),
+    "qz_rwlock_new": (status, POINTER(rwlock)),
+    "qz_rwlock_read": (status, rwlock, c_int64, cancel, POINTER(hold)),
+    "qz_rwlock_write": (status, rwlock, c_int64, cancel, POINTER(hold)),
+    "qz_rwlock_try_read": (status, rwlock, POINTER(hold)),
+    "qz_rwlock_try_write": (status, rwlock, POINTER(hold)),
+    "qz_rwlock_downgrade": (status, hold),
+    "qz_rwlock_free": (status, rwlock, c_int64),
+    "qz_once_new": (status, DESTROY_VALUE, c_void_p, POINTER(once)),
+    "qz_once_get": (status, once, POINTER(c_void_p)),
+    "qz_once_hold": (status, once, POINTER(c_void_p), POINTER(hold)),
+    "qz_once_set": (status, once, c_void_p),
+    "qz_once_get_or_init": (status, once, INIT_VALUE, c_void_p, c_int64, cancel, POINTER(c_void_p)),
+    "qz_once_free": (status, once, c_int64),
 }
 
 

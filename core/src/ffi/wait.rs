@@ -38,6 +38,28 @@ pub fn wait<T: Handle, S: Into<Status>, E: Into<Error>>(
     })
 }
 
+/// [`wait`], and writes what `body` answers. A NULL `out` is refused before `body` runs.
+///
+/// # Safety
+/// `out` is NULL or writable.
+pub unsafe fn wait_for_answer<T: Handle, V, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    timeout_ms: i64,
+    cancel: *mut impl Sized,
+    out: *mut V,
+    body: impl FnOnce(&T, Wait<'_>) -> Result<V, E>,
+) -> Status {
+    if out.is_null() {
+        return last_error::refuse(Error::Null);
+    }
+    wait(handle, operation, timeout_ms, cancel, |value: &T, wait| {
+        let answer = body(value, wait).map_err(E::into)?;
+        // SAFETY: the caller's promise.
+        unsafe { super::write(out, answer) }
+    })
+}
+
 /// Takes something of the value behind `handle`: `body` waits for it and answers what to tell [`Handle::on_release`] (not 0)
 /// when the hold is released. `*out_hold` is the hold, or NULL when the answer is a refusal.
 ///
@@ -95,6 +117,21 @@ pub unsafe fn try_take<T: Handle, E: Into<Error>>(
     // SAFETY: the caller's promise.
     let status = unsafe { produce(out_hold, take) };
     say_who_has_it(handle, status)
+}
+
+/// Gives back a part of what `hold` has taken of the value behind a handle, by `give`, if `may` says that what was taken has such a
+/// part. The rest is given back when the hold is released ([`Handle::on_release_rest`]). Once for each hold; against a release
+/// at the same moment, one of the two comes first.
+///
+/// Refused before `give` runs: a hold of something else ([`Error::WrongKind`]), one that `may` refuses or that was lessened before
+/// ([`Error::InvalidArgument`]), one that is released or whose handle is being freed ([`Error::Freed`]).
+pub fn lessen<T: Handle>(
+    hold: *mut impl Sized,
+    operation: &'static CStr,
+    may: impl FnOnce(u64) -> bool,
+    give: impl FnOnce(&T),
+) -> Status {
+    call(|| HoldToken::from_raw(hold).lessen(operation, may, give))
 }
 
 /// # Safety

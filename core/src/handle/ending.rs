@@ -50,7 +50,7 @@ pub enum LastOut {
 /// What a shell left behind when its life ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Vacated {
-    /// `on_freed` callbacks were registered.
+    /// `on_freed` callbacks were registered; of a hold: it was lessened ([`Shell::lessen`]).
     pub notify: bool,
     /// The generation of the next life.
     pub generation: u32,

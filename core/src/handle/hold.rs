@@ -12,11 +12,11 @@ use crate::handle::kind::{self, AnyKind};
 use crate::handle::life::Life;
 use crate::handle::misuse;
 use crate::handle::resolved::Resolved;
-use crate::handle::shell::{Refusal, Tenant};
+use crate::handle::shell::{Lessened, Refusal, Tenant};
 use crate::handle::slot::{Phase, Slot};
 use crate::handle::token::Parts;
-use crate::handle::{Freed, process, vacant};
-use std::ffi::{c_char, c_void};
+use crate::handle::{Freed, Handle, Token, process, vacant};
+use std::ffi::{CStr, c_char, c_void};
 
 /// A hold on a handle of whatever kind. Ended by [`RawHold::release`], on any thread.
 #[must_use]
@@ -73,9 +73,9 @@ impl RawHold {
         self.resolved.release(self.slot);
     }
 
-    /// Gives back what was taken, and then the hold.
-    pub(crate) fn give_back(self) {
-        self.resolved.give_back(self.slot);
+    /// Gives back what was taken (if the hold was lessened: the rest), and then the hold.
+    fn give_back(self, is_lessened: bool) {
+        self.resolved.give_back(self.slot, is_lessened);
         self.release();
     }
 
@@ -104,7 +104,7 @@ impl RawHold {
         let (index, shell) = match vacant::take() {
             Ok(taken) => taken,
             Err(error) => {
-                self.give_back();
+                self.give_back(false);
                 return Err(error);
             }
         };
@@ -136,6 +136,44 @@ impl HoldToken {
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Freed`] (released), [`Error::Forked`].
     pub fn pass_on(self) -> Result<(), Error> {
         let hold = Resolved::find(self.0.bits())?;
+        let (slot, since) = self.read(&hold, |slot| (slot, slot.since()))?;
+        // If it is released now the slot may become another hold's; but then that one has another time.
+        slot.pass_on(since);
+        Ok(())
+    }
+
+    /// Gives back a part of what the hold has taken of a `T`, by `give`, if `may` says that there is such a part. What is left
+    /// is given back with the hold, by [`Handle::on_release_rest`]. Once for each hold. Not while `T` is being freed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`]: `may` says no, or it was lessened before. [`Error::WrongKind`]: no hold, or not of a `T`.
+    /// [`Error::Freed`]: it is released, or `T` is being freed. [`Error::Null`], [`Error::BadHandle`], [`Error::Forked`],
+    /// [`Error::NoMemory`].
+    pub(crate) fn lessen<T: Handle>(
+        self,
+        operation: &'static CStr,
+        may: impl FnOnce(u64) -> bool,
+        give: impl FnOnce(&T),
+    ) -> Result<(), Error> {
+        let hold = Resolved::find(self.0.bits())?;
+        let (taken, held) = self.read(&hold, |slot| (slot.taken(), hold.shell.target()))?;
+        // Whoever releases the hold meanwhile may end what is held.
+        let value = Token::<T>::of(AnyHandle::from_bits(held)).enter(operation)?;
+        if !may(taken) {
+            return Err(Error::InvalidArgument);
+        }
+        match hold.shell.lessen(hold.generation()) {
+            Lessened::Now => {
+                give(&value);
+                Ok(())
+            }
+            Lessened::Before => Err(Error::InvalidArgument),
+            Lessened::Over => Err(Error::Freed),
+        }
+    }
+
+    /// What `look` sees of the hold, whose slot it is while the hold is not released: and it was not before this returns.
+    fn read<V>(self, hold: &Resolved, look: impl FnOnce(&'static Slot) -> V) -> Result<V, Error> {
         let check = || hold.shell.check(hold.identity(Some(kind::HOLDS)));
         let explain = |refusal| misuse::refuse(self.0.bits(), refusal);
         check().map_err(explain)?;
@@ -143,12 +181,9 @@ impl HoldToken {
         // It was a hold's: looked up while this one was alive.
         check().map_err(explain)?;
         // SAFETY: the object of a hold is a slot, and records are leaked.
-        let slot = unsafe { &*slot };
-        let since = slot.since();
-        // If it is released now the slot may become another hold's; but then that one has another time.
+        let seen = look(unsafe { &*slot });
         check().map_err(explain)?;
-        slot.pass_on(since);
-        Ok(())
+        Ok(seen)
     }
 
     /// Releases the hold, after what it had taken is given back: [`Freed::Destroyed`] to the one call that did, [`Freed::AlreadyFreed`] to
@@ -167,9 +202,10 @@ impl HoldToken {
         }
         let slot = hold.shell.object().cast::<Slot>();
         let held = Resolved::find(hold.shell.target());
-        vacant::give_back(hold.index(), hold.shell.vacate(hold.generation()).generation);
+        let vacated = hold.shell.vacate(hold.generation());
+        vacant::give_back(hold.index(), vacated.generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
-        RawHold { resolved: held?, slot: unsafe { &*slot } }.give_back();
+        RawHold { resolved: held?, slot: unsafe { &*slot } }.give_back(vacated.notify);
         Ok(Freed::Destroyed)
     }
 }

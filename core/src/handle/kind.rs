@@ -33,8 +33,9 @@ pub(crate) const HOLDS: u64 = 4;
 /// A callback: the handle's object, and the kind's context.
 pub type Hook = unsafe extern "C" fn(object: *mut c_void, ctx: *mut c_void);
 
-/// Takes back what a hold had taken of the handle's object. Called once for each, before the hold ends.
-pub(crate) type ReleaseHook = unsafe extern "C" fn(object: *mut c_void, taken: u64);
+/// Takes back what a hold had taken of the handle's object, or the rest of it if it was lessened. Called once for each, before
+/// the hold ends.
+pub(crate) type ReleaseHook = unsafe extern "C" fn(object: *mut c_void, taken: u64, is_lessened: bool);
 
 /// A kind's callbacks.
 #[derive(Clone, Copy, Debug)]

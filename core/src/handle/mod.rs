@@ -92,7 +92,7 @@ pub mod pieces {
     pub use super::lane::{claims_end, enter, leave, leave_closed, leave_counted, settle};
     pub use super::life::{Life, end};
     pub use super::ownership::Ownership;
-    pub use super::shell::{Identity, Refusal, Shell, Tenant};
+    pub use super::shell::{Identity, Lessened, Refusal, Shell, Tenant};
     pub use super::slot::Slot;
     pub use crate::barrier::full;
     pub use crate::guard::Departure;

@@ -100,14 +100,15 @@ impl Resolved {
         Error::NotInside
     }
 
-    /// Has the kind take back what the hold in `slot` has taken, which is about to be released.
-    pub(crate) fn give_back(&self, slot: &Slot) {
+    /// Has the kind take back what the hold in `slot` has taken (the rest of it, if it was lessened), which is about to be
+    /// released.
+    pub(crate) fn give_back(&self, slot: &Slot, is_lessened: bool) {
         if slot.taken() == 0 || !slot.notes(self.token) {
             return;
         }
         if let Some(hook) = kind::release_hook_of(self.shell) {
             // SAFETY: the hold is counted, so the object is alive; the rest is the contract of `AnyKind::new`.
-            Record::run_hook(self.token, || unsafe { hook(self.shell.object(), slot.taken()) });
+            Record::run_hook(self.token, || unsafe { hook(self.shell.object(), slot.taken(), is_lessened) });
         }
     }
 

@@ -305,6 +305,35 @@ impl Shell {
     }
 }
 
+/// What a hold found that was to be lessened.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lessened {
+    /// This caller has lessened it.
+    Now,
+    /// Another had.
+    Before,
+    /// It is released, or about to be.
+    Over,
+}
+
+impl Shell {
+    /// Notes that a part of a hold was given back; the step decides between one who does so and one who releases it, who
+    /// learns it from [`Vacated::notify`](crate::handle::ending::Vacated::notify). (A hold has no `on_freed` callbacks.)
+    pub fn lessen(&self, generation: u32) -> Lessened {
+        let lessened = self.guard.change(|state| {
+            if !state.is_open(generation) {
+                Err(Lessened::Over)
+            } else if state.has_notify() {
+                Err(Lessened::Before)
+            } else {
+                Ok(state.with_notify())
+            }
+        });
+        lessened.map_or_else(|refused| refused, |_| Lessened::Now)
+    }
+}
+
 impl Default for Shell {
     fn default() -> Self {
         Self::new()

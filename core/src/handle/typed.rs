@@ -34,6 +34,9 @@ pub trait Handle: Sized + Send + Sync + 'static {
     /// Takes back what a hold of this value had taken (not 0): see [`crate::ffi::take`]. Called once for each, on the thread that
     /// releases it, before the hold ends. A panic in it is contained and counted.
     fn on_release(&self, _taken: u64) {}
+
+    /// As [`Handle::on_release`], of a hold that was lessened: takes back the rest. See [`crate::ffi::lessen`].
+    fn on_release_rest(&self, _taken: u64) {}
 }
 
 /// The kind of the handles of one Rust type. Make it a `static`.
@@ -123,9 +126,10 @@ unsafe extern "C" fn on_close<T: Handle>(object: *mut c_void, _ctx: *mut c_void)
     contain(|| unsafe { &*object.cast::<T>() }.on_close());
 }
 
-unsafe extern "C" fn on_release<T: Handle>(object: *mut c_void, taken: u64) {
+unsafe extern "C" fn on_release<T: Handle>(object: *mut c_void, taken: u64, is_lessened: bool) {
     // SAFETY: an object of this kind is a boxed `T`, alive: the hold is counted.
-    contain(|| unsafe { &*object.cast::<T>() }.on_release(taken));
+    let value = unsafe { &*object.cast::<T>() };
+    contain(|| if is_lessened { value.on_release_rest(taken) } else { value.on_release(taken) });
 }
 
 unsafe extern "C" fn on_destroy<T: Handle>(object: *mut c_void, _ctx: *mut c_void) {
@@ -260,6 +264,11 @@ impl<T: Handle> Token<T> {
     #[must_use]
     pub fn is_closing(self) -> bool {
         self.handle.is_closing(Some(T::kind().expected()))
+    }
+
+    /// What may be a handle of this type. Each use finds out.
+    pub(crate) fn of(handle: AnyHandle) -> Token<T> {
+        Token { handle, of: PhantomData }
     }
 
     /// The untyped handle.

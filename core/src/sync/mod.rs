@@ -9,6 +9,8 @@
 //! |---|---|
 //! | [`CancelToken`] | ending waits from outside, one or a whole tree of them |
 //! | [`Mutex`] | a value that one at a time may use; [`ContendedMutex`] measures how it is fought for |
+//! | [`RwLock`] | a value that many may read, or one may change |
+//! | [`OnceCell`] | a value that is made once |
 //! | [`Semaphore`] | a number of permits |
 //! | [`Barrier`] | callers that wait for each other |
 //! | [`Notify`] | waking one that waits, or all |
@@ -22,9 +24,16 @@ mod contended_mutex;
 mod lock_error;
 mod mutex;
 mod notify;
+mod once;
+mod once_error;
 mod owner;
 mod poison;
 mod queue;
+mod rwlock;
+mod rwlock_error;
+mod rwlock_guards;
+#[cfg(not(loom))]
+mod rwlock_handle;
 mod semaphore;
 
 pub use barrier::{Barrier, BarrierWaitError, BarrierWaitResult};
@@ -33,4 +42,9 @@ pub use contended_mutex::{ContendedMutex, ContendedMutexGuard, LockMetricsSnapsh
 pub use lock_error::{LockError, TryLockError};
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify, NotifyWaitError};
+pub use once::OnceCell;
+pub use once_error::{OnceCellError, OnceInitError};
+pub use rwlock::RwLock;
+pub use rwlock_error::{RwLockError, TryReadError, TryWriteError};
+pub use rwlock_guards::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};

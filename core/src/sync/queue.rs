@@ -122,6 +122,14 @@ mod stepped {
             Semaphore { steps: Steps::new(), queue: tokio::sync::Semaphore::new(permits) }
         }
 
+        pub(crate) fn acquire(&self) -> impl Future<Output = Result<SemaphorePermit<'_>, AcquireError>> {
+            self.acquire_many(1)
+        }
+
+        pub(crate) fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+            self.try_acquire_many(1)
+        }
+
         pub(crate) fn acquire_many(
             &self,
             permits: u32,

@@ -16,6 +16,7 @@ pub fn grant_vs_cancel<G>(
     wait_for: impl Fn(Wait<'_>) -> Result<(), Error> + Sync,
     is_whole: impl Fn() -> bool,
 ) {
+    take_a_name();
     let gate = Barrier::new(2);
     let token = std::sync::Mutex::new(CancelToken::new().expect("memory"));
     let (mut granted, mut cancelled) = (0, 0);
@@ -62,6 +63,17 @@ pub fn grant_vs_cancel<G>(
     println!("{granted} granted, {cancelled} cancelled");
     assert!(granted > 100 && cancelled > 100, "{granted} granted and {cancelled} cancelled: hardly a race");
 }
+
+/// Gives the calling thread a name that no other test's has, and those that it begins.
+#[cfg(target_os = "linux")]
+fn take_a_name() {
+    static RACES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = RACES.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::fs::write("/proc/thread-self/comm", format!("race {number}")).expect("there is /proc");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn take_a_name() {}
 
 /// How many threads have the calling thread's name: a thread that the library began would have its beginner's.
 #[cfg(target_os = "linux")]
