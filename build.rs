@@ -86,6 +86,7 @@ fn generate(root: &Path) -> String {
         "cache_aware_rundown",
         "cancel",
         "semaphore",
+        "pool",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

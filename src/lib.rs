@@ -19,6 +19,7 @@ pub mod handle;
 pub mod hold;
 pub mod kind;
 pub mod misuse;
+pub mod pool;
 pub mod report;
 pub mod rundown;
 pub mod semaphore;

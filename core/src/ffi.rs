@@ -51,6 +51,8 @@ use std::time::Duration;
 mod free;
 #[path = "ffi/last_error.rs"]
 mod last_error;
+#[path = "ffi/pool.rs"]
+mod pool;
 #[path = "ffi/report.rs"]
 mod report;
 #[path = "ffi/status.rs"]
@@ -62,6 +64,10 @@ pub use free::{
     try_free, try_free_handle, wait_freed, wait_handle_freed,
 };
 pub use last_error::{last_error, last_os_error};
+pub use pool::{
+    CallbackPool, CheckResource, CreateResource, DestroyResource, PoolCallbacks, acquire_resource, detach_resource,
+    discard_resource, try_acquire_resource,
+};
 pub use report::report;
 pub use status::Status;
 pub use wait::{cancel_token, take, take_once, try_take, wait};

@@ -9,11 +9,12 @@ use crate::handle::ending::TryClose;
 use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::misuse;
+use crate::handle::record::Record;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::{Refusal, Tenant};
 use crate::handle::slot::{Phase, Slot};
 use crate::handle::token::Parts;
-use crate::handle::{Freed, process, vacant};
+use crate::handle::{Freed, Handle, process, vacant};
 use crate::{Error, deadline};
 use std::ffi::{c_char, c_void};
 
@@ -155,6 +156,43 @@ impl HoldToken {
     /// # Errors
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Forked`].
     pub fn release(self) -> Result<Freed, Error> {
+        self.end(RawHold::give_back)
+    }
+
+    /// Releases a hold of a `T`; what it had taken is for `redeem`, in place of [`Handle::on_release`]. `None`: another call released
+    /// it, or is about to.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (also a hold of something else), [`Error::Forked`]: it was not
+    /// released. [`Error::Panic`].
+    pub(crate) fn redeem<T: Handle, O>(self, redeem: impl FnOnce(&T, u64) -> O) -> Result<Option<O>, Error> {
+        let hold = Resolved::find(self.0.bits())?;
+        let is_alive = || hold.shell.check(hold.identity(Some(kind::HOLDS))).is_ok();
+        let is_of_kind = || {
+            let held = Resolved::find(hold.shell.target()).ok()?;
+            Some(held.shell.is_of(Some(T::kind().expected().bits())))
+        };
+        // A hold that is alive before and after: what was seen in between is its own. Otherwise its end says what is wrong.
+        if is_alive() && is_of_kind() != Some(true) && is_alive() {
+            return Err(misuse::refuse(self.0.bits(), Refusal::WrongKind));
+        }
+        let mut answer = None;
+        let freed = self.end(|hold| {
+            let taken = hold.slot.taken();
+            // In place of the kind.
+            hold.slot.set_taken(0);
+            let object: *const T = hold.resolved.shell.object().cast_const().cast();
+            Record::run_hook(hold.resolved.token, || {
+                // SAFETY: the hold is counted, so the object is alive, and it was just seen to be a `T`.
+                kind::contain(|| answer = Some(redeem(unsafe { &*object }, taken)));
+            });
+            hold.release();
+        })?;
+        if freed == Freed::AlreadyFreed { Ok(None) } else { answer.ok_or(Error::Panic).map(Some) }
+    }
+
+    /// Ends it: `give_back` is called by the one call that does.
+    fn end(self, give_back: impl FnOnce(RawHold)) -> Result<Freed, Error> {
         let hold = Resolved::find(self.0.bits())?;
         match hold.shell.try_close(hold.identity(Some(kind::HOLDS))) {
             Ok(TryClose::Idle) => {}
@@ -167,7 +205,7 @@ impl HoldToken {
         let held = Resolved::find(hold.shell.target());
         vacant::give_back(hold.index(), hold.shell.vacate().generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
-        RawHold { resolved: held?, slot: unsafe { &*slot } }.give_back();
+        give_back(RawHold { resolved: held?, slot: unsafe { &*slot } });
         Ok(Freed::Destroyed)
     }
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`CancelToken`] | ending waits from outside, one or a whole tree of them |
 //! | [`Semaphore`] | a number of permits |
+//! | [`GenericPool`] | resources that are costly to make, and used again |
 //!
 //! The queues are those of `tokio::sync` (no runtime is needed). Each type is also the object of a handle kind, with which
 //! C holds it.
@@ -16,7 +17,12 @@
 mod cancel;
 mod owner;
 mod poison;
+pub(crate) mod pool;
 mod semaphore;
 
 pub use cancel::CancelToken;
+pub use pool::{
+    AsyncResourceFactory, Blocking, DestroyReason, GenericPool, Pool, PoolConfig, PoolError, PoolFuture, PoolStats,
+    PoolTryAcquireError, PooledResource, WarmupStrategy,
+};
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};
