@@ -376,9 +376,10 @@ typedef struct qz_rundown {
 typedef struct qz_pool_ops {
   /// sizeof(qz_pool_ops).
   size_t struct_size;
-  /// Writes a new resource (any value) to `*out_resource` and answers QZ_OK; or answers why not, with a qz_status (any
-  /// other number is taken for QZ_ERR_IO), and leaves nothing behind. It should take no longer than `timeout_ms`
-  /// (or QZ_INFINITE): nothing ends it. What it makes too late is used all the same. Not NULL.
+  /// Writes a new resource (any value) to `*out_resource` and answers QZ_OK; or leaves nothing behind and answers why not:
+  /// QZ_ERR_TIMEOUT, QZ_ERR_BUSY, QZ_ERR_CANCELLED or QZ_ERR_NO_MEMORY (any other number is taken for QZ_ERR_IO).
+  /// It should take no longer than `timeout_ms` (or QZ_INFINITE): nothing ends it. What it makes too late is
+  /// used all the same. Not NULL.
   int32_t (*create)(int64_t timeout_ms, void *ctx, void **out_resource);
   /// Whether a resource that was idle may be handed out; may be NULL. If not, it is destroyed.
   bool (*check)(void *resource, void *ctx);
@@ -1011,8 +1012,7 @@ qz_status qz_pool_new(const qz_pool_ops *ops,
 /// - QZ_OK: `*out_resource` is the resource, `*out_hold` owns it.
 /// - QZ_ERR_TIMEOUT (qz_last_error() says who has them), QZ_ERR_CANCELLED, QZ_ERR_FREED (the pool, before or meanwhile;
 ///   or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
-/// - QZ_ERR_IO: `create` answered that, or a number that is not named here; likewise QZ_ERR_BUSY, and the others that
-///   are.
+/// - QZ_ERR_IO, QZ_ERR_BUSY: `create` could not make one; see qz_pool_ops for what it may answer.
 /// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of
 ///   `cancel`, which may be NULL), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
 qz_status qz_pool_acquire(qz_pool *pool,
@@ -1053,11 +1053,11 @@ qz_status qz_pool_discard(qz_hold *hold);
 /// be). `strategy` is a qz_pool_strategy; the end of the time is a failure like others, and none is made after it.
 ///
 /// - QZ_OK: `*out_size` (unless NULL) is how many there are, counting those that are in use.
-/// - QZ_ERR_TIMEOUT, QZ_ERR_IO (`create` answered that, or a number that is not named here), QZ_ERR_BUSY: as
-///   `strategy` says. What was made stays.
+/// - QZ_ERR_TIMEOUT, QZ_ERR_IO, QZ_ERR_BUSY, QZ_ERR_NO_MEMORY (`create` could not make one; see qz_pool_ops for what it
+///   may answer): as `strategy` says. What was made stays.
 /// - QZ_ERR_CANCELLED, QZ_ERR_FREED (the pool, before or meanwhile; or `cancel`, before): in any case.
 /// - QZ_ERR_INVALID_ARGUMENT (`strategy`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
-///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY: none was made.
+///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY (a thread's first call): none was made.
 qz_status qz_pool_warm_up(qz_pool *pool,
                           uint32_t target,
                           int32_t strategy,

@@ -57,9 +57,10 @@ pub enum qz_pool_strategy {
 pub struct qz_pool_ops {
     /// sizeof(qz_pool_ops).
     pub struct_size: usize,
-    /// Writes a new resource (any value) to `*out_resource` and answers QZ_OK; or answers why not, with a qz_status (any
-    /// other number is taken for QZ_ERR_IO), and leaves nothing behind. It should take no longer than `timeout_ms`
-    /// (or QZ_INFINITE): nothing ends it. What it makes too late is used all the same. Not NULL.
+    /// Writes a new resource (any value) to `*out_resource` and answers QZ_OK; or leaves nothing behind and answers why not:
+    /// QZ_ERR_TIMEOUT, QZ_ERR_BUSY, QZ_ERR_CANCELLED or QZ_ERR_NO_MEMORY (any other number is taken for QZ_ERR_IO).
+    /// It should take no longer than `timeout_ms` (or QZ_INFINITE): nothing ends it. What it makes too late is
+    /// used all the same. Not NULL.
     pub create: Option<unsafe extern "C" fn(timeout_ms: i64, ctx: *mut c_void, out_resource: *mut *mut c_void) -> i32>,
     /// Whether a resource that was idle may be handed out; may be NULL. If not, it is destroyed.
     pub check: Option<unsafe extern "C" fn(resource: *mut c_void, ctx: *mut c_void) -> bool>,
@@ -207,8 +208,7 @@ pub unsafe extern "C" fn qz_pool_new(
 /// - QZ_OK: `*out_resource` is the resource, `*out_hold` owns it.
 /// - QZ_ERR_TIMEOUT (qz_last_error() says who has them), QZ_ERR_CANCELLED, QZ_ERR_FREED (the pool, before or meanwhile;
 ///   or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
-/// - QZ_ERR_IO: `create` answered that, or a number that is not named here; likewise QZ_ERR_BUSY, and the others that
-///   are.
+/// - QZ_ERR_IO, QZ_ERR_BUSY: `create` could not make one; see qz_pool_ops for what it may answer.
 /// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of
 ///   `cancel`, which may be NULL), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
 #[unsafe(no_mangle)]
@@ -267,11 +267,11 @@ pub unsafe extern "C" fn qz_pool_discard(hold: *mut qz_hold) -> qz_status {
 /// be). `strategy` is a qz_pool_strategy; the end of the time is a failure like others, and none is made after it.
 ///
 /// - QZ_OK: `*out_size` (unless NULL) is how many there are, counting those that are in use.
-/// - QZ_ERR_TIMEOUT, QZ_ERR_IO (`create` answered that, or a number that is not named here), QZ_ERR_BUSY: as
-///   `strategy` says. What was made stays.
+/// - QZ_ERR_TIMEOUT, QZ_ERR_IO, QZ_ERR_BUSY, QZ_ERR_NO_MEMORY (`create` could not make one; see qz_pool_ops for what it
+///   may answer): as `strategy` says. What was made stays.
 /// - QZ_ERR_CANCELLED, QZ_ERR_FREED (the pool, before or meanwhile; or `cancel`, before): in any case.
 /// - QZ_ERR_INVALID_ARGUMENT (`strategy`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
-///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY: none was made.
+///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY (a thread's first call): none was made.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_pool_warm_up(
     pool: *mut qz_pool,

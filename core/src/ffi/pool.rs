@@ -89,14 +89,12 @@ fn milliseconds_until(deadline: Deadline) -> i64 {
     }
 }
 
-/// What a callback's status is answered as.
+/// What a callback's status is answered as: those that the header names are passed on.
 fn refusal(code: i32) -> Error {
     match code {
         -5 => Error::Timeout,
         -6 => Error::Busy,
         -7 => Error::Cancelled,
-        -9 => Error::InvalidArgument,
-        -10 => Error::Limit,
         -11 => Error::NoMemory,
         _ => Error::Io,
     }

@@ -48,7 +48,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::sync::TryAcquireError;
 
 #[path = "pool/config.rs"]
 mod config;
@@ -66,6 +66,8 @@ mod maintenance;
 mod object;
 #[path = "pool/place.rs"]
 mod place;
+#[path = "pool/queue.rs"]
+mod queue;
 #[path = "pool/resource.rs"]
 mod resource;
 #[path = "pool/stats.rs"]
@@ -84,6 +86,7 @@ use config::Limits;
 use inventory::Inventory;
 use lock::Lock;
 use place::{Filled, Make, Place};
+use queue::Queue;
 
 /// A pool of resources, made by a factory when they are needed, and given back by being dropped. A clone is the same pool.
 ///
@@ -100,10 +103,7 @@ pub struct GenericPool<F: AsyncResourceFactory>(Shared<Inner<F>>);
 
 struct Inner<F: AsyncResourceFactory> {
     inventory: Lock<Inventory<F::Resource>>,
-    /// The places.
-    permits: Semaphore,
-    /// Wakes whoever waits for the close, or for the last one to be gone.
-    changes: Notify,
+    queue: Queue,
     limits: Limits,
     wait_timeout: Duration,
     create_timeout: Duration,
@@ -119,8 +119,7 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
         let limits = config.limits()?;
         let inner = Inner {
             inventory: Lock::new(Inventory::new(limits)?),
-            permits: Semaphore::new(config.max_size as usize),
-            changes: Notify::const_new(),
+            queue: Queue::new(config.max_size),
             limits,
             wait_timeout: config.wait_timeout,
             create_timeout: config.create_timeout,
@@ -232,10 +231,7 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
 
 impl<F: AsyncResourceFactory> GenericPool<F> {
     fn try_place(&self) -> Result<Place<F>, TryAcquireError> {
-        self.0.permits.try_acquire().map(|permit| {
-            permit.forget();
-            Place::new(&self.0)
-        })
+        self.0.queue.try_take().map(|()| Place::new(&self.0))
     }
 
     /// In turn.
@@ -245,8 +241,7 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
             Err(TryAcquireError::Closed) => Err(PoolError::Closed),
             Err(TryAcquireError::NoPermits) => {
                 let _waiting = Waiting::begin(&self.0);
-                let permit = self.0.permits.acquire().await.map_err(|_| PoolError::Closed)?;
-                permit.forget();
+                self.0.queue.take().await.map_err(|_| PoolError::Closed)?;
                 Ok(Place::new(&self.0))
             }
         }
@@ -278,8 +273,8 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
 impl<F: AsyncResourceFactory> Inner<F> {
     fn close(&self) {
         self.inventory.with(Inventory::close);
-        self.permits.close();
-        self.changes.notify_waiters();
+        self.queue.close();
+        self.queue.call();
         while let Some(entry) = self.inventory.with(Inventory::pick_closing) {
             self.destroy(entry, DestroyReason::Closing);
         }
@@ -303,11 +298,11 @@ impl<F: AsyncResourceFactory> Inner<F> {
         self.until(|inventory| inventory.size() == 0).await;
     }
 
-    /// For what is followed by a call of `changes`.
+    /// For what is followed by a call of the queue's.
     async fn until(&self, has_come: impl Fn(&Inventory<F::Resource>) -> bool) {
         loop {
             // Before the look: a call that comes after it is not missed.
-            let woken = self.changes.notified();
+            let woken = self.queue.called();
             if self.inventory.with(|inventory| has_come(inventory)) {
                 return;
             }

@@ -21,6 +21,7 @@ mod freed_hooks;
 mod guard;
 mod lane;
 mod object;
+mod pool;
 mod rundown;
 mod scene;
 mod shell;

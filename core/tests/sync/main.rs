@@ -3,6 +3,9 @@
 #![cfg(not(loom))]
 
 mod cancel;
+mod pool;
+mod pool_waits;
 mod races;
 mod semaphore;
 mod wait;
+mod workshop;

@@ -98,7 +98,7 @@ impl<F: AsyncResourceFactory> Place<F> {
 impl<F: AsyncResourceFactory> Drop for Place<F> {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.pool.permits.add_permits(1);
+            self.pool.queue.give_back();
         }
     }
 }
@@ -134,7 +134,7 @@ impl<F: AsyncResourceFactory> Reserved<F> {
 impl<F: AsyncResourceFactory> Drop for Room<F> {
     fn drop(&mut self) {
         if !self.is_used && self.pool.inventory.with(Inventory::not_created) {
-            self.pool.changes.notify_waiters();
+            self.pool.queue.call();
         }
     }
 }

@@ -4,6 +4,7 @@ use super::factory::{AsyncResourceFactory, contained};
 use super::inventory::{Entry, Inventory};
 use super::place::Place;
 use super::{DestroyReason, Inner, PoolError};
+#[cfg(not(loom))]
 use crate::shared::Shared;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -163,13 +164,13 @@ impl<F: AsyncResourceFactory> Inner<F> {
             let _ = contained(|| self.factory.destroy(resource, reason));
         }
         if self.inventory.with(|inventory| inventory.gone(reason)) {
-            self.changes.notify_waiters();
+            self.queue.call();
         }
     }
 
     fn detached(&self) {
         if self.inventory.with(Inventory::detached) {
-            self.changes.notify_waiters();
+            self.queue.call();
         }
     }
 }
