@@ -179,8 +179,6 @@ impl HoldToken {
         let mut answer = None;
         let freed = self.end(|hold| {
             let taken = hold.slot.taken();
-            // In place of the kind.
-            hold.slot.set_taken(0);
             let object: *const T = hold.resolved.shell.object().cast_const().cast();
             Record::run_hook(hold.resolved.token, || {
                 // SAFETY: the hold is counted, so the object is alive, and it was just seen to be a `T`.
