@@ -30,8 +30,8 @@
 //!
 //! # Orderings
 //!
-//! The lock orders everything. Whoever takes a resource comes after whoever put it into the list; a place that comes without
-//! one orders nothing, and need not.
+//! The lock orders everything: whoever takes a resource comes after whoever put it into the list. There are no atomics here but
+//! those of the queue, which is tokio's.
 //!
 //! # Last touch
 //!
@@ -50,29 +50,17 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::TryAcquireError;
 
-#[path = "pool/config.rs"]
 mod config;
-#[path = "pool/error.rs"]
 mod error;
-#[path = "pool/factory.rs"]
 mod factory;
-#[path = "pool/inventory.rs"]
 mod inventory;
-#[path = "pool/lock.rs"]
 mod lock;
-#[path = "pool/maintenance.rs"]
 mod maintenance;
-#[path = "pool/object.rs"]
 mod object;
-#[path = "pool/place.rs"]
 mod place;
-#[path = "pool/queue.rs"]
 mod queue;
-#[path = "pool/resource.rs"]
 mod resource;
-#[path = "pool/stats.rs"]
 mod stats;
-#[path = "pool/warm_up.rs"]
 mod warm_up;
 
 pub use config::{PoolConfig, WarmupStrategy};

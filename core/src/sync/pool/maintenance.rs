@@ -15,8 +15,10 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
         if !self.0.limits.keep_time() {
             return None;
         }
-        // With a place: so one that leaves is counted among those that there may be. Without one to be had all are in use.
-        while let Ok(_place) = self.try_place() {
+        let next_due = || self.0.inventory.with(|inventory| inventory.next_due(self.0.now()));
+        while next_due() == Some(0) {
+            // So one that leaves is counted among those that there may be. Where there is no place all are in use.
+            let Ok(_place) = self.try_place() else { break };
             let now = self.0.now();
             let Some((entry, reason)) = self.0.inventory.with(|inventory| inventory.pick_due(now)) else { break };
             self.0.destroy(entry, reason);
