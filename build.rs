@@ -91,6 +91,7 @@ fn generate(root: &Path) -> String {
         "notify",
         "rwlock",
         "once",
+        "pool",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

@@ -10,6 +10,7 @@
  *   3. when that worker is done after all, his release destroys the pool: nothing is lost, nothing is destroyed twice.
  *
  * Nothing here has a flag to look at, a condition variable to signal, or a thread to kill. */
+#define _GNU_SOURCE /* names of threads */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -90,6 +91,9 @@ static qz_status print(press *p, int worker) {
 
 static void *work(void *argument) {
     worker *w = argument;
+    char name[16];
+    snprintf(name, sizeof name, "worker %d", w->number);
+    pthread_setname_np(pthread_self(), name);
     for (;;) {
         qz_hold *job = NULL, *hold = NULL;
         void *p = NULL;
@@ -161,7 +165,9 @@ int main(void) {
     bool all_well = semaphore == QZ_FREE_PENDING && freed == QZ_FREE_PENDING && again == QZ_ALREADY_FREED &&
                     atomic_load(&made) == PRESSES && scrapped_before == PRESSES - 1 && atomic_load(&destroyed) == PRESSES &&
                     atomic_load(&at_once) == 0 && atomic_load(&printed) >= WORKERS && everybody_ms < 5000;
-    for (int i = 0; i < WORKERS; i++) all_well = all_well && workers[i].ended == QZ_ERR_CANCELLED;
+    /* The one who took no notice asked for another job, of a semaphore that was freed by then. */
+    for (int i = 0; i < WORKERS; i++)
+        all_well = all_well && workers[i].ended == (i == STUBBORN ? QZ_ERR_FREED : QZ_ERR_CANCELLED);
     puts(all_well ? "all claims hold: every wait ended at once, every press was scrapped once, and the one in use last"
                   : "A CLAIM DOES NOT HOLD");
     return all_well ? 0 : 1;

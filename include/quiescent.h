@@ -176,6 +176,30 @@ typedef enum qz_misuse_level {
   QZ_MISUSE_ABORT = 2,
 } qz_misuse_level;
 
+/// Why a resource was destroyed.
+typedef enum qz_pool_reason {
+  /// It was idle for longer than the idle timeout.
+  QZ_POOL_IDLE = 0,
+  /// It lived for longer than the maximum.
+  QZ_POOL_EXPIRED = 1,
+  /// A check or a recycling said no, or it was discarded.
+  QZ_POOL_UNHEALTHY = 2,
+  /// The pool was freed.
+  QZ_POOL_CLOSING = 3,
+  /// It came back when enough others were idle.
+  QZ_POOL_SURPLUS = 4,
+} qz_pool_reason;
+
+/// What it means when a warm-up cannot make every resource. Those that it made stay in any case.
+typedef enum qz_pool_strategy {
+  /// The first failure ends it, and is the answer.
+  QZ_POOL_FAIL = 0,
+  /// It goes on after a failure, which is no refusal.
+  QZ_POOL_BEST_EFFORT = 1,
+  /// It goes on after a failure; the last one is the answer if there are less than the minimal size.
+  QZ_POOL_REQUIRE_MINIMUM = 2,
+} qz_pool_strategy;
+
 /// A number of callers wait for each other, as often as they like. Fair: all that have arrived go on together. Not
 /// re-entrant: a thread that waits here cannot arrive again. Nothing is held, so nothing can be poisoned.
 typedef struct qz_barrier qz_barrier;
@@ -220,6 +244,12 @@ typedef struct qz_notify qz_notify;
 /// Fair: those that wait for the value are in line, first in, first out. If an initialiser refuses, the next in
 /// line tries, with its own. Not re-entrant: an initialiser that asks for its own value is told so at once.
 typedef struct qz_once qz_once;
+
+/// A pool of resources, which the caller's callbacks make, check, clean and destroy. Each that is handed out is a
+/// hold on the pool: reports name who has it. Fair: who waits is served first in, first out; of those that are idle
+/// the one that came back last is taken. A thread may have several; one that has all and waits for one more waits
+/// for itself.
+typedef struct qz_pool qz_pool;
 
 /// A lock that many may have to read, or one to write. Fair: first in, first out; a waiting writer is not
 /// overtaken by later readers. Not re-entrant: a thread that would wait while it has the lock itself (in
@@ -386,6 +416,96 @@ typedef struct qz_mutex_stats {
   /// 1: it is held.
   uint32_t is_held;
 } qz_mutex_stats;
+
+/// The callbacks of a pool. Set `struct_size` to `sizeof(qz_pool_ops)`, so that this may grow; zero what you do not
+/// use.
+///
+/// They run on the thread that acquires, gives back, maintains or frees, on several at once perhaps, without any lock of
+/// ours, and may call anything in here, also for the same pool. A free of the pool from inside one
+/// does not wait. They and `ctx` must stay valid until the pool is destroyed.
+typedef struct qz_pool_ops {
+  /// sizeof(qz_pool_ops).
+  size_t struct_size;
+  /// Writes a new resource (any value) to `*out_resource` and answers QZ_OK; or leaves nothing behind and answers why not:
+  /// QZ_ERR_TIMEOUT, QZ_ERR_BUSY, QZ_ERR_CANCELLED or QZ_ERR_NO_MEMORY (any other number is taken for QZ_ERR_IO).
+  /// It should take no longer than `timeout_ms` (or QZ_INFINITE): nothing ends it. What it makes too late is
+  /// used all the same. Not NULL.
+  int32_t (*create)(int64_t timeout_ms, void *ctx, void **out_resource);
+  /// Whether a resource that was idle may be handed out; may be NULL. If not, it is destroyed.
+  bool (*check)(void *resource, void *ctx);
+  /// Cleans a resource that comes back, on the thread that gives it back, and answers whether it may be used
+  /// again; may be NULL. If not, it is destroyed.
+  bool (*recycle)(void *resource, void *ctx);
+  /// Destroys a resource, once for each that was made and not detached; may be NULL. `reason` is a
+  /// qz_pool_reason.
+  void (*destroy)(void *resource, int32_t reason, void *ctx);
+  /// Passed to all.
+  void *ctx;
+} qz_pool_ops;
+
+/// Sizes and times of a pool. Set `struct_size` to `sizeof(qz_pool_config)`, so that this may grow. Times are in
+/// milliseconds; 0 and QZ_INFINITE: none.
+typedef struct qz_pool_config {
+  /// sizeof(qz_pool_config).
+  size_t struct_size;
+  /// So many stay, however long they have been idle or alive. At most `max_size`. A warm-up makes them.
+  uint32_t min_size;
+  /// Never more than this at a time, counting those that are being made and destroyed. 1 to 2^20.
+  uint32_t max_size;
+  /// One that comes back when so many are idle is surplus. At least `min_size`; 0: as many as there may be.
+  uint32_t max_idle;
+  /// Zero.
+  uint32_t reserved;
+  /// A call waits at most so long until somebody gives a resource back.
+  int64_t wait_timeout_ms;
+  /// A resource should be made within this time: `create` is told.
+  int64_t create_timeout_ms;
+  /// One that has been idle for so long goes.
+  int64_t idle_timeout_ms;
+  /// One that was made so long ago goes, as soon as it is not in use.
+  int64_t max_lifetime_ms;
+} qz_pool_config;
+
+/// What a pool has, and what has happened to it, all of one moment. `size` is `idle` + `in_use` + `creating` +
+/// `leaving`; `created` is `size` - `creating` + `detached` + all that were destroyed.
+typedef struct qz_pool_stats {
+  /// Resources there are, counting those that are being made or destroyed.
+  uint64_t size;
+  /// Those that wait to be taken.
+  uint64_t idle;
+  /// Those that somebody has, and those that are being checked or recycled.
+  uint64_t in_use;
+  /// Those that are being made.
+  uint64_t creating;
+  /// Those that are being destroyed.
+  uint64_t leaving;
+  /// Calls that wait for one to come back.
+  uint64_t waiting;
+  /// How often one was handed out, so far.
+  uint64_t acquired;
+  /// How many were made.
+  uint64_t created;
+  /// How often one was not made after all.
+  uint64_t not_created;
+  /// How many were detached.
+  uint64_t detached;
+  /// How many were destroyed as QZ_POOL_IDLE.
+  uint64_t destroyed_idle;
+  /// The same as QZ_POOL_EXPIRED.
+  uint64_t destroyed_expired;
+  /// The same as QZ_POOL_UNHEALTHY.
+  uint64_t destroyed_unhealthy;
+  /// The same as QZ_POOL_CLOSING.
+  uint64_t destroyed_closing;
+  /// The same as QZ_POOL_SURPLUS.
+  uint64_t destroyed_surplus;
+  /// How often a call had to wait for one to come back, whatever came of it.
+  uint64_t waits;
+  /// Nanoseconds that they waited, all together.
+  uint64_t wait_total_ns;
+  /// Nanoseconds of the longest wait.
+  uint64_t wait_max_ns;
+} qz_pool_stats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1180,6 +1300,106 @@ qz_status qz_once_get_or_init(qz_once *once,
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_once_free(qz_once *once, int64_t timeout_ms);
+
+/* ---- Resources that are costly to make, and used again. ----------------------------------------------*/
+
+/// A pool in which there is nothing yet. Does not block, and calls nobody. `ops` and `config` are copied. Pairs with
+/// qz_pool_free.
+///
+/// - QZ_OK: `*out_pool` is the handle.
+/// - QZ_ERR_INVALID_ARGUMENT (a `struct_size` is too small, or a size or time is not as qz_pool_config says),
+///   QZ_ERR_NULL (also for `create`), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_pool` is NULL.
+qz_status qz_pool_new(const qz_pool_ops *ops,
+                      const qz_pool_config *config,
+                      qz_pool **out_pool);
+
+/// Takes a resource: one that is idle and passes its `check`, or a new one, or the first one that comes back. It is given
+/// back by qz_hold_release, which runs `recycle`, or ended by qz_pool_detach or qz_pool_discard.
+///
+/// `timeout_ms` bounds the whole call, but no callback; with 0 none is made. The pool's own timeouts bound each part.
+///
+/// - QZ_OK: `*out_resource` is the resource, `*out_hold` owns it.
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has them), QZ_ERR_CANCELLED, QZ_ERR_FREED (the pool, before or meanwhile;
+///   or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_IO, QZ_ERR_BUSY: `create` could not make one; see qz_pool_ops for what it may answer.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (also of
+///   `cancel`, which may be NULL), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_pool_acquire(qz_pool *pool,
+                          int64_t timeout_ms,
+                          qz_cancel *cancel,
+                          void **out_resource,
+                          qz_hold **out_hold);
+
+/// Takes a resource that is idle and passes its `check`. Makes none, and waits for nobody.
+///
+/// - QZ_OK: `*out_resource` is the resource, `*out_hold` owns it.
+/// - QZ_ERR_BUSY (none is idle; qz_last_error() says who has them), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_pool_try_acquire(qz_pool *pool,
+                              void **out_resource,
+                              qz_hold **out_hold);
+
+/// Ends a hold of a pool's resource, and leaves the resource to the caller: the pool has one less, may make
+/// another, and does not destroy this one. Any thread. Does not block, but for the end of a pool that was
+/// freed meanwhile.
+///
+/// - QZ_OK: `*out_resource` is the resource. There is no hold any more.
+/// - QZ_ERR_FREED: the hold was released, detached or discarded by another call, or is about to be.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, or a hold that is no pool's), QZ_ERR_FORKED: the
+///   hold is as it was.
+qz_status qz_pool_detach(qz_hold *hold,
+                         void **out_resource);
+
+/// Gives a pool's resource back as broken: as qz_hold_release, but it is destroyed (QZ_POOL_UNHEALTHY), on this
+/// thread, without being recycled.
+///
+/// - QZ_OK: this call did (or `hold` is NULL).
+/// - QZ_ALREADY_FREED: the hold was released, detached or discarded by another call, or is about to be.
+/// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, or a hold that is no pool's), QZ_ERR_FORKED.
+qz_status qz_pool_discard(qz_hold *hold);
+
+/// Makes resources, one after the other, until there are `target` (at most the maximal size, and as many idle as may
+/// be). `strategy` is a qz_pool_strategy; the end of the time is a failure like others, and none is made after it.
+///
+/// - QZ_OK: `*out_size` (unless NULL) is how many there are, counting those that are in use.
+/// - QZ_ERR_TIMEOUT, QZ_ERR_IO, QZ_ERR_BUSY, QZ_ERR_NO_MEMORY (`create` could not make one; see qz_pool_ops for what it
+///   may answer): as `strategy` says. What was made stays.
+/// - QZ_ERR_CANCELLED, QZ_ERR_FREED (the pool, before or meanwhile; or `cancel`, before): in any case.
+/// - QZ_ERR_INVALID_ARGUMENT (`strategy`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
+///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_NO_MEMORY (a thread's first call): none was made.
+qz_status qz_pool_warm_up(qz_pool *pool,
+                          uint32_t target,
+                          int32_t strategy,
+                          int64_t timeout_ms,
+                          qz_cancel *cancel,
+                          uint32_t *out_size);
+
+/// Destroys, on this thread, what has been idle or alive for too long, but keeps the minimal size. Call it when you
+/// like, or not at all: timeouts are looked at as well when something is taken or given back. Waits for nobody.
+///
+/// - QZ_OK: `*out_next_ms` (unless NULL) is after how many milliseconds that is worth doing again, or QZ_INFINITE: nothing
+///   in this pool goes by the time.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
+///   first call).
+qz_status qz_pool_maintain(qz_pool *pool,
+                           int64_t *out_next_ms);
+
+/// Writes a pool's statistics. `size` is sizeof(qz_pool_stats). Never blocks.
+///
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no multiple of 8), QZ_ERR_NULL,
+///   QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_pool_stats_get(qz_pool *pool,
+                            qz_pool_stats *out_stats,
+                            size_t size);
+
+/// As qz_handle_free. Whoever waits for a resource is refused at once, as freed; what is idle is destroyed at once;
+/// resources that are out are waited for, and destroyed when they come back, on the thread that brings them.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_pool_free(qz_pool *pool,
+                       int64_t timeout_ms);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -98,6 +98,10 @@ RWLOCK = "core/src/sync/rwlock.rs"
 RWLOCK_GUARDS = "core/src/sync/rwlock_guards.rs"
 ONCE = "core/src/sync/once.rs"
 FFI_ONCE = "core/src/ffi/once.rs"
+POOL = "core/src/sync/pool.rs"
+POOL_INVENTORY = "core/src/sync/pool/inventory.rs"
+POOL_PLACE = "core/src/sync/pool/place.rs"
+POOL_RESOURCE = "core/src/sync/pool/resource.rs"
 
 RULES = [
     # The word: permission, identity and count in one step.
@@ -562,7 +566,7 @@ RULES = [
          "            } else if state.has_notify() {\n                Err(Lessened::Before)", "            } else if false {\n                Err(Lessened::Before)",
          "model", "rwlock::hold_downgrade_vs_downgrade"),
     Rule("lessen-rest", "who releases a hold that was downgraded gives back all of it", HOLD,
-         ".give_back(vacated.notify);", ".give_back(false);", "sync", "rwlock_hold::downgrade_vs_release"),
+         "}, vacated.notify);", "}, false);", "sync", "rwlock_hold::downgrade_vs_release"),
     Rule("lessen-or-release", "a downgrade that comes too late gives back what the release has given back", HOLD,
          "            Lessened::Over => Err(Error::Freed),", "            Lessened::Over => {\n                give(&value);\n                Ok(())\n            }",
          "sync", "rwlock_hold::downgrade_vs_release"),
@@ -589,4 +593,43 @@ RULES = [
          "    fn drop(&mut self) {\n        self.0.clear();", "    fn drop(&mut self) {\n        let _ = self.0;", "sync", "once::if_it_panics"),
     Rule("once-destroy", "the value outlives the handle", FFI_ONCE,
          "            unsafe { destroy(value.0, self.ctx.0) };", "            let _ = (destroy, value.0, self.ctx.0);", "contract", "once"),
+    # Pools.
+    Rule("pool-closed-list", "a resource that comes back during the close stays behind", POOL_INVENTORY,
+         "        let reason = if self.closed {\n            DestroyReason::Closing\n        } else if self.has_enough_idle() {",
+         "        let reason = if self.has_enough_idle() {", "model", "pool::return_vs_close"),
+    Rule("pool-handed-out-late", "a resource is handed out after the close", POOL_INVENTORY,
+         "        self.so_far.acquired += u64::from(!self.closed);\n        !self.closed",
+         "        self.so_far.acquired += 1;\n        true", "sync", "what_is_made_after_the_close"),
+    Rule("pool-place", "a future that is dropped loses a place", POOL_PLACE,
+         "        if !self.is_kept {", "        if !self.is_kept && false {", "sync", "a_future_may_be_dropped"),
+    Rule("pool-place-last", "a place is free before its resource is back", POOL_RESOURCE,
+         "        if let Some(entry) = self.entry.take() {\n            let is_fit =",
+         "        if let Some(entry) = self.entry.take() {\n            drop(self.place.pass_on());\n            let is_fit =",
+         "model", "pool::return_vs"),
+    Rule("pool-drained", "who waits for the last resource is not woken", POOL_RESOURCE,
+         "        if self.inventory.with(|inventory| inventory.gone(reason)) {",
+         "        if self.inventory.with(|inventory| inventory.gone(reason)) && false {", "model", "pool::return_vs_parked_drain"),
+    Rule("pool-asks-first", "a call between the look and the sleep is missed", POOL,
+         "            let woken = self.queue.called();\n            if self.inventory.with(|inventory| has_come(inventory)) {\n                return;\n            }\n",
+         "            if self.inventory.with(|inventory| has_come(inventory)) {\n                return;\n            }\n            let woken = self.queue.called();\n",
+         "model", "pool::return_vs_parked_drain"),
+    Rule("pool-unchecked", "a check that is dropped half-way passes", POOL_RESOURCE,
+         "is_fit: false, was_calm", "is_fit: true, was_calm", "sync", "a_future_may_be_dropped"),
+    Rule("pool-close-wakes", "the close leaves whoever waits for the factory asleep", POOL,
+         "closed.as_mut().poll(context).map(|()| None)",
+         "{ let _ = &mut closed; Poll::Pending }",
+         "sync", "the_close_ends_a_making"),
+    Rule("pool-calm", "what a panicking holder had is used again", POOL_RESOURCE,
+         "self.is_fit && !(self.was_calm && std::thread::panicking())", "self.is_fit", "sync", "what_a_panicking_holder_had"),
+    Rule("pool-minimum", "timeouts take more than may go", POOL_INVENTORY,
+         "self.staying() > self.limits.min_size", "true", "sync", "the_minimum_stays"),
+    Rule("pool-replaced", "one that is replaced leaves the pool below its minimum", POOL_INVENTORY,
+         "if self.closed || self.size >= self.limits.max_size { self.pick(now) }", "if true { self.pick(now) }",
+         "sync", "is_replaced_at_the_minimum"),
+    Rule("pool-maximum", "a warm-up makes more than there may be", POOL_INVENTORY,
+         "self.staying() >= target || self.size >= self.limits.max_size ||", "self.staying() >= target ||", "twin", "pool"),
+    Rule("pool-surplus", "more stay idle than may", POOL_INVENTORY,
+         "self.count_idle() >= self.limits.max_idle", "self.count_idle() > self.limits.max_idle", "twin", "pool"),
+    Rule("pool-hold-kind", "a hold of something else is taken for a pool's", HOLD,
+         "is_of_kind() != Some(true)", "is_of_kind() == Some(false) && false", "contract", "pool_callbacks"),
 ]

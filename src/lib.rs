@@ -23,6 +23,7 @@ pub mod misuse;
 pub mod mutex;
 pub mod notify;
 pub mod once;
+pub mod pool;
 pub mod report;
 pub mod rundown;
 pub mod rwlock;

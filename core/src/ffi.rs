@@ -56,6 +56,8 @@ mod last_error;
 mod once;
 #[path = "ffi/operation.rs"]
 mod operation;
+#[path = "ffi/pool.rs"]
+mod pool;
 #[path = "ffi/report.rs"]
 mod report;
 #[path = "ffi/status.rs"]
@@ -69,6 +71,10 @@ pub use free::{
 pub use last_error::{last_error, last_os_error};
 pub use once::{DestroyValue, InitValue, OncePointer};
 pub use operation::{enter, leave};
+pub use pool::{
+    CallbackPool, CheckResource, CreateResource, DestroyResource, PoolCallbacks, acquire_resource, detach_resource,
+    discard_resource, try_acquire_resource,
+};
 pub use report::report;
 pub use status::Status;
 pub use wait::{cancel_token, lessen, take, take_once, try_take, wait, wait_for_answer};

@@ -26,6 +26,8 @@ mod handle_operation;
 mod handle_outcome;
 #[path = "twin/handle_waiting.rs"]
 mod handle_waiting;
+#[path = "twin/pool.rs"]
+mod pool;
 #[path = "twin/rundown.rs"]
 mod rundown;
 #[path = "twin/worker.rs"]

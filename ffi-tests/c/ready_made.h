@@ -19,10 +19,50 @@ static inline qz_status semaphore_make(void *out) { return qz_semaphore_new(1, 1
 static inline qz_status semaphore_take(void *h, qz_hold **hold) { return qz_semaphore_acquire(h, 1, 0, NULL, hold); }
 static inline qz_status semaphore_end(void *h, int64_t ms) { return qz_semaphore_free(h, ms); }
 
+static inline qz_status rwlock_make(void *out) { return qz_rwlock_new(out); }
+static inline qz_status rwlock_take(void *h, qz_hold **hold) { return qz_rwlock_read(h, 0, NULL, hold); }
+static inline qz_status rwlock_end(void *h, int64_t ms) { return qz_rwlock_free(h, ms); }
+static inline qz_status barrier_make(void *out) { return qz_barrier_new(2, out); }
+static inline qz_status barrier_end(void *h, int64_t ms) { return qz_barrier_free(h, ms); }
+static inline qz_status notify_make(void *out) { return qz_notify_new(out); }
+static inline qz_status notify_end(void *h, int64_t ms) { return qz_notify_free(h, ms); }
+
+/* With a value, which can be held. */
+static inline qz_status once_make(void *out) {
+    qz_status made = qz_once_new(NULL, NULL, out);
+    return made == QZ_OK ? qz_once_set(*(qz_once **)out, out) : made;
+}
+static inline qz_status once_take(void *h, qz_hold **hold) {
+    void *value = NULL;
+    return qz_once_hold(h, &value, hold);
+}
+static inline qz_status once_end(void *h, int64_t ms) { return qz_once_free(h, ms); }
+
+static inline int32_t create_resource(int64_t timeout_ms, void *ctx, void **out_resource) {
+    (void)timeout_ms;
+    *out_resource = ctx;
+    return QZ_OK;
+}
+static inline qz_status pool_make(void *out) {
+    qz_pool_ops ops = {sizeof ops, create_resource, NULL, NULL, NULL, NULL};
+    qz_pool_config config = {sizeof config, 0, 1, 0, 0, 0, 0, 0, 0};
+    return qz_pool_new(&ops, &config, out);
+}
+static inline qz_status pool_take(void *h, qz_hold **hold) {
+    void *resource = NULL;
+    return qz_pool_acquire(h, 1000, NULL, &resource, hold);
+}
+static inline qz_status pool_end(void *h, int64_t ms) { return qz_pool_free(h, ms); }
+
 static const ready_made ready_mades[] = {
     {"cancel", cancel_make, NULL, cancel_end},
     {"mutex", mutex_make, mutex_take, mutex_end},
+    {"rwlock", rwlock_make, rwlock_take, rwlock_end},
     {"semaphore", semaphore_make, semaphore_take, semaphore_end},
+    {"pool", pool_make, pool_take, pool_end},
+    {"barrier", barrier_make, NULL, barrier_end},
+    {"notify", notify_make, NULL, notify_end},
+    {"once", once_make, once_take, once_end},
 };
 
 /* The one of that name, or NULL. */

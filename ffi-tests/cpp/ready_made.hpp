@@ -35,6 +35,38 @@ inline const std::map<std::string, ReadyMade> &ready_mades() {
         {"cancel", ready_made<qz_cancel>(qz_cancel_new, qz_cancel_free)},
         {"mutex", ready_made<qz_mutex>(qz_mutex_new, qz_mutex_free,
                                        [](qz_mutex *m, qz_hold **hold) { return qz_mutex_lock(m, 0, nullptr, hold); })},
+        {"rwlock", ready_made<qz_rwlock>(qz_rwlock_new, qz_rwlock_free,
+                                         [](qz_rwlock *l, qz_hold **hold) { return qz_rwlock_read(l, 0, nullptr, hold); })},
+        {"barrier", ready_made<qz_barrier>([](qz_barrier **out) { return qz_barrier_new(2, out); }, qz_barrier_free)},
+        {"notify", ready_made<qz_notify>(qz_notify_new, qz_notify_free)},
+        {"once", ready_made<qz_once>( // with a value, which can be held
+                     [](qz_once **out) {
+                         qz_status made = qz_once_new(nullptr, nullptr, out);
+                         return made == QZ_OK ? qz_once_set(*out, out) : made;
+                     },
+                     qz_once_free,
+                     [](qz_once *o, qz_hold **hold) {
+                         void *value = nullptr;
+                         return qz_once_hold(o, &value, hold);
+                     })},
+        {"pool", ready_made<qz_pool>(
+                     [](qz_pool **out) {
+                         qz_pool_ops ops{};
+                         ops.struct_size = sizeof ops;
+                         ops.create = [](std::int64_t, void *ctx, void **resource) -> std::int32_t {
+                             *resource = ctx;
+                             return QZ_OK;
+                         };
+                         qz_pool_config config{};
+                         config.struct_size = sizeof config;
+                         config.max_size = 1;
+                         return qz_pool_new(&ops, &config, out);
+                     },
+                     qz_pool_free,
+                     [](qz_pool *p, qz_hold **hold) {
+                         void *resource = nullptr;
+                         return qz_pool_acquire(p, 1000, nullptr, &resource, hold);
+                     })},
         {"semaphore", ready_made<qz_semaphore>(
                           [](qz_semaphore **out) { return qz_semaphore_new(1, 1, out); }, qz_semaphore_free,
                           [](qz_semaphore *s, qz_hold **hold) { return qz_semaphore_acquire(s, 1, 0, nullptr, hold); })},

@@ -38,14 +38,25 @@ MISUSE = {
     "QZ_MISUSE_COUNT": 1,
     "QZ_MISUSE_ABORT": 2,
 }
+POOL = {
+    "QZ_POOL_IDLE": 0,
+    "QZ_POOL_EXPIRED": 1,
+    "QZ_POOL_UNHEALTHY": 2,
+    "QZ_POOL_CLOSING": 3,
+    "QZ_POOL_SURPLUS": 4,
+    "QZ_POOL_FAIL": 0,
+    "QZ_POOL_BEST_EFFORT": 1,
+    "QZ_POOL_REQUIRE_MINIMUM": 2,
+}
 CONSTANTS = {"QZ_INFINITE": -1, "QZ_DEFAULT_TIMEOUT": -2}
 globals().update(STATUS)
 globals().update(STATE)
 globals().update(MISUSE)
+globals().update(POOL)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = pool = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -54,6 +65,9 @@ HOOK = CFUNCTYPE(None, c_void_p, c_void_p)
 ON_FREED = CFUNCTYPE(None, c_void_p)
 DESTROY_VALUE = CFUNCTYPE(None, c_void_p, c_void_p)
 INIT_VALUE = CFUNCTYPE(c_int32, c_void_p, POINTER(c_void_p))
+CREATE_RESOURCE = CFUNCTYPE(c_int32, c_int64, c_void_p, POINTER(c_void_p))
+CHECK_RESOURCE = CFUNCTYPE(c_bool, c_void_p, c_void_p)
+DESTROY_RESOURCE = CFUNCTYPE(None, c_void_p, c_int32, c_void_p)
 ON_MISUSE = CFUNCTYPE(None, c_int32, c_void_p, c_void_p)
 
 
@@ -136,7 +150,69 @@ class qz_mutex_stats(Structure):
     ]
 
 
-STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats, qz_mutex_stats)
+class qz_pool_ops(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("create", CREATE_RESOURCE),
+        ("check", CHECK_RESOURCE),
+        ("recycle", CHECK_RESOURCE),
+        ("destroy", DESTROY_RESOURCE),
+        ("ctx", c_void_p),
+    ]
+
+
+class qz_pool_config(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("min_size", c_uint32),
+        ("max_size", c_uint32),
+        ("max_idle", c_uint32),
+        ("reserved", c_uint32),
+        ("wait_timeout_ms", c_int64),
+        ("create_timeout_ms", c_int64),
+        ("idle_timeout_ms", c_int64),
+        ("max_lifetime_ms", c_int64),
+    ]
+
+
+class qz_pool_stats(Structure):
+    _fields_ = [
+        (name, c_uint64)
+        for name in (
+            "size",
+            "idle",
+            "in_use",
+            "creating",
+            "leaving",
+            "waiting",
+            "acquired",
+            "created",
+            "not_created",
+            "detached",
+            "destroyed_idle",
+            "destroyed_expired",
+            "destroyed_unhealthy",
+            "destroyed_closing",
+            "destroyed_surplus",
+            "waits",
+            "wait_total_ns",
+            "wait_max_ns",
+        )
+    ]
+
+
+STRUCTURES = (
+    qz_guard,
+    qz_rundown,
+    qz_kind_ops,
+    qz_handle_info,
+    qz_occupant,
+    qz_stats,
+    qz_mutex_stats,
+    qz_pool_ops,
+    qz_pool_config,
+    qz_pool_stats,
+)
 
 # name: (result, *arguments)
 FUNCTIONS = {
@@ -222,6 +298,15 @@ FUNCTIONS = {
     "qz_once_set": (status, once, c_void_p),
     "qz_once_get_or_init": (status, once, INIT_VALUE, c_void_p, c_int64, cancel, POINTER(c_void_p)),
     "qz_once_free": (status, once, c_int64),
+    "qz_pool_new": (status, POINTER(qz_pool_ops), POINTER(qz_pool_config), POINTER(pool)),
+    "qz_pool_acquire": (status, pool, c_int64, cancel, POINTER(c_void_p), POINTER(hold)),
+    "qz_pool_try_acquire": (status, pool, POINTER(c_void_p), POINTER(hold)),
+    "qz_pool_detach": (status, hold, POINTER(c_void_p)),
+    "qz_pool_discard": (status, hold),
+    "qz_pool_warm_up": (status, pool, c_uint32, c_int32, c_int64, cancel, POINTER(c_uint32)),
+    "qz_pool_maintain": (status, pool, POINTER(c_int64)),
+    "qz_pool_stats_get": (status, pool, POINTER(qz_pool_stats), c_size_t),
+    "qz_pool_free": (status, pool, c_int64),
 }
 
 

@@ -237,8 +237,33 @@ class ReadyMade(Subject):
         expect("release", qz.qz_hold_release(self.hold), abi.QZ_OK)
 
 
+def once_make(out):
+    """With a value, which can be held."""
+    made = qz.qz_once_new(abi.DESTROY_VALUE(), None, out)
+    return qz.qz_once_set(ctypes.cast(out, ctypes.POINTER(ctypes.c_void_p))[0], 1) if made == abi.QZ_OK else made
+
+
+@abi.CREATE_RESOURCE
+def create_resource(_timeout_ms, _ctx, out_resource):
+    out_resource[0] = 1
+    return abi.QZ_OK
+
+
+def pool_make(out):
+    ops = abi.qz_pool_ops(struct_size=ctypes.sizeof(abi.qz_pool_ops), create=create_resource)
+    config = abi.qz_pool_config(struct_size=ctypes.sizeof(abi.qz_pool_config), max_size=1)
+    return qz.qz_pool_new(ctypes.byref(ops), ctypes.byref(config), out)
+
+
 # By the name of the subject; qz_<name>_free ends it.
 READY_MADE = {
+    "rwlock": lambda: ReadyMade(qz.qz_rwlock_new, lambda h, hold: qz.qz_rwlock_read(h, 0, None, hold)),
+    "barrier": lambda: ReadyMade(lambda out: qz.qz_barrier_new(2, out)),
+    "notify": lambda: ReadyMade(qz.qz_notify_new),
+    "once": lambda: ReadyMade(once_make, lambda h, hold: qz.qz_once_hold(h, ctypes.byref(ctypes.c_void_p()), hold)),
+    "pool": lambda: ReadyMade(
+        pool_make, lambda h, hold: qz.qz_pool_acquire(h, 1000, None, ctypes.byref(ctypes.c_void_p()), hold)
+    ),
     "cancel": lambda: ReadyMade(qz.qz_cancel_new),
     "mutex": lambda: ReadyMade(qz.qz_mutex_new, lambda h, hold: qz.qz_mutex_lock(h, 0, None, hold)),
     "semaphore": lambda: ReadyMade(

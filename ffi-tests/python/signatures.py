@@ -9,7 +9,7 @@ print(
     json.dumps(
         {
             "functions": {name: len(signature) - 1 for name, signature in abi.FUNCTIONS.items()},
-            "constants": {**abi.STATUS, **abi.STATE, **abi.MISUSE, **abi.CONSTANTS},
+            "constants": {**abi.STATUS, **abi.STATE, **abi.MISUSE, **abi.POOL, **abi.CONSTANTS},
             "layout": {
                 **{structure.__name__: [ctypes.sizeof(structure)] for structure in abi.STRUCTURES},
                 **{

@@ -18,6 +18,6 @@ fn story(name: &str, link: Link) -> String {
 fn worker_pool() {
     for link in [Link::Shared, Link::Static] {
         let told = story("worker_pool", link);
-        assert!(told.contains("in hold 'qz_pool_acquire'"), "who does not let go is not named:\n{told}");
+        assert!(told.contains("'worker 0' in hold 'qz_pool_acquire'"), "who does not let go is not named:\n{told}");
     }
 }

@@ -48,7 +48,12 @@ const TABLE: &[Row] = &[
     Row { function: "qz_handle_leave", subject: "operation", again: "QZ_ERR_FREED", meanwhile: "QZ_ERR_NOT_INSIDE", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
     Row { function: "qz_hold_release", subject: "hold", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
     Row { function: "qz_kind_close", subject: "kind", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
-    // The ready-made kinds. Nothing of a cancel token can be held.
+    // The ready-made kinds. Nothing of a cancel token, a barrier or a notify can be held.
+    Row { function: "qz_barrier_free", subject: "barrier", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
+    Row { function: "qz_notify_free", subject: "notify", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
+    Row { function: "qz_rwlock_free", subject: "rwlock", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
+    Row { function: "qz_once_free", subject: "once", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
+    Row { function: "qz_pool_free", subject: "pool", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
     Row { function: "qz_cancel_free", subject: "cancel", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: NONE, after: "QZ_OK", cases: NO_WAIT },
     Row { function: "qz_mutex_free", subject: "mutex", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
     Row { function: "qz_semaphore_free", subject: "semaphore", again: "QZ_ALREADY_FREED", meanwhile: "QZ_ALREADY_FREED", pending: PENDING, after: "QZ_ALREADY_FREED", cases: ALL },
@@ -88,6 +93,9 @@ const NOT_ENDING: &[&str] = &[
     "qz_cancel_after",
     "qz_cancel_is_cancelled",
     "qz_cancel_wait",
+    "qz_barrier_wait",
+    "qz_notify_wait",
+    "qz_once_get_or_init",
 ];
 
 #[test]

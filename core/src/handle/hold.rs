@@ -11,6 +11,7 @@ use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::life::Life;
 use crate::handle::misuse;
+use crate::handle::record::Record;
 use crate::handle::resolved::Resolved;
 use crate::handle::shell::{Lessened, Refusal, Tenant};
 use crate::handle::slot::{Phase, Slot};
@@ -192,6 +193,41 @@ impl HoldToken {
     /// # Errors
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Forked`].
     pub fn release(self) -> Result<Freed, Error> {
+        self.end(RawHold::give_back)
+    }
+
+    /// Releases a hold of a `T`; what it had taken is for `redeem`, in place of [`Handle::on_release`]. `None`: another call released
+    /// it, or is about to.
+    ///
+    /// # Errors
+    /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`] (also a hold of something else), [`Error::Forked`]: it was not
+    /// released. [`Error::Panic`].
+    pub(crate) fn redeem<T: Handle, O>(self, redeem: impl FnOnce(&T, u64) -> O) -> Result<Option<O>, Error> {
+        let hold = Resolved::find(self.0.bits())?;
+        let is_alive = || hold.shell.check(hold.identity(Some(kind::HOLDS))).is_ok();
+        let is_of_kind = || {
+            let held = Resolved::find(hold.shell.target()).ok()?;
+            Some(held.shell.is_of(Some(T::kind().expected().bits())))
+        };
+        // A hold that is alive before and after: what was seen in between is its own. Otherwise its end says what is wrong.
+        if is_alive() && is_of_kind() != Some(true) && is_alive() {
+            return Err(misuse::refuse(self.0.bits(), Refusal::WrongKind));
+        }
+        let mut answer = None;
+        let freed = self.end(|hold, _is_lessened| {
+            let taken = hold.slot.taken();
+            let object: *const T = hold.resolved.shell.object().cast_const().cast();
+            Record::run_hook(hold.resolved.token, || {
+                // SAFETY: the hold is counted, so the object is alive, and it was just seen to be a `T`.
+                kind::contain(|| answer = Some(redeem(unsafe { &*object }, taken)));
+            });
+            hold.release();
+        })?;
+        if freed == Freed::AlreadyFreed { Ok(None) } else { answer.ok_or(Error::Panic).map(Some) }
+    }
+
+    /// Ends it: `give_back` is called by the one call that does, and told whether the hold was lessened.
+    fn end(self, give_back: impl FnOnce(RawHold, bool)) -> Result<Freed, Error> {
         let hold = Resolved::find(self.0.bits())?;
         match hold.shell.try_close(hold.identity(Some(kind::HOLDS))) {
             Ok(TryClose::Idle) => {}
@@ -205,7 +241,7 @@ impl HoldToken {
         let vacated = hold.shell.vacate(hold.generation());
         vacant::give_back(hold.index(), vacated.generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
-        RawHold { resolved: held?, slot: unsafe { &*slot } }.give_back(vacated.notify);
+        give_back(RawHold { resolved: held?, slot: unsafe { &*slot } }, vacated.notify);
         Ok(Freed::Destroyed)
     }
 }

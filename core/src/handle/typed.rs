@@ -116,7 +116,7 @@ impl<T: Handle> Kind<T> {
 
     /// For a comparison only: a kind that was not made yet has no handles.
     #[inline]
-    fn expected(&self) -> AnyKind {
+    pub(super) fn expected(&self) -> AnyKind {
         AnyKind::from_bits(self.token.load(Ordering::Relaxed))
     }
 }

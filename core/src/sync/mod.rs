@@ -14,6 +14,7 @@
 //! | [`Semaphore`] | a number of permits |
 //! | [`Barrier`] | callers that wait for each other |
 //! | [`Notify`] | waking one that waits, or all |
+//! | [`GenericPool`] | resources that are costly to make, and used again |
 //!
 //! The queues are those of `tokio::sync` (no runtime is needed). Each type is also the object of a handle kind, with which
 //! C holds it.
@@ -28,6 +29,7 @@ mod once;
 mod once_error;
 mod owner;
 mod poison;
+pub(crate) mod pool;
 mod queue;
 mod rwlock;
 mod rwlock_error;
@@ -44,6 +46,10 @@ pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify, NotifyWaitError};
 pub use once::OnceCell;
 pub use once_error::{OnceCellError, OnceInitError};
+pub use pool::{
+    AsyncResourceFactory, Blocking, DestroyReason, GenericPool, Pool, PoolConfig, PoolError, PoolFuture, PoolStats,
+    PoolTryAcquireError, PooledResource, WarmupStrategy,
+};
 pub use rwlock::RwLock;
 pub use rwlock_error::{RwLockError, TryReadError, TryWriteError};
 pub use rwlock_guards::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};

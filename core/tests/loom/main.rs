@@ -25,6 +25,7 @@ mod mutex;
 mod notify;
 mod object;
 mod once;
+mod pool;
 mod rundown;
 mod rwlock;
 mod scene;
