@@ -13,17 +13,56 @@ typedef struct place {
     struct place *older; /* reachable, so that no leak checker takes it for an accident */
     qz_mutex *mutex;
     qz_semaphore *semaphore;
-    long value;            /* by whoever has the mutex */
-    atomic_long locked;    /* how often it was */
-    atomic_int inside;     /* of those with permits */
-    atomic_int most;
+    qz_rwlock *rwlock;
+    qz_pool *pool;
+    qz_once *once;
+    qz_barrier *barrier;
+    qz_notify *notify;
+    long value;         /* by whoever has the mutex */
+    atomic_long locked; /* how often it was */
+    atomic_int inside;  /* of those with permits */
+    long halves[2];     /* equal, but for a writer at work */
+    long tool[PERMITS]; /* what the pool lends: each used by one at a time */
+    atomic_bool there[PERMITS];
+    atomic_int made, destroyed;
+    long once_value; /* what the once is set to */
+    atomic_int set;
 } place;
 
 static _Atomic(place *) places[PLACES];
 static _Atomic(qz_cancel *) cancels[PLACES];
 static _Atomic(qz_hold *) mailbox; /* a hold on its way to another thread */
-static atomic_long granted, timed_out, cancelled, freed, mailed, renewed;
+static atomic_long granted, timed_out, cancelled, freed, mailed, renewed, met;
 static long rounds = 20000;
+
+static int32_t make_tool(int64_t timeout_ms, void *ctx, void **out_tool) {
+    place *p = ctx;
+    (void)timeout_ms;
+    for (int i = 0; i < PERMITS; i++)
+        if (!atomic_exchange(&p->there[i], true)) {
+            atomic_fetch_add(&p->made, 1);
+            *out_tool = &p->tool[i];
+            return QZ_OK;
+        }
+    CHECK_SAY(false, "the pool has more than %d", PERMITS);
+    return QZ_ERR_BUSY;
+}
+
+static void destroy_tool(void *tool, int32_t reason, void *ctx) {
+    place *p = ctx;
+    (void)reason;
+    ++*(long *)tool;
+    atomic_fetch_add(&p->destroyed, 1);
+    CHECK(atomic_exchange(&p->there[(long *)tool - p->tool], false));
+}
+
+static int32_t set_once(void *ctx, void **out_value) {
+    place *p = ctx;
+    CHECK(atomic_fetch_add(&p->set, 1) == 0);
+    p->once_value = 42;
+    *out_value = &p->once_value;
+    return QZ_OK;
+}
 
 static place *new_place(place *older) {
     place *p = calloc(1, sizeof *p);
@@ -31,6 +70,13 @@ static place *new_place(place *older) {
     p->older = older;
     CHECK(qz_mutex_new_measured(&p->mutex) == QZ_OK);
     CHECK(qz_semaphore_new(PERMITS, PERMITS, &p->semaphore) == QZ_OK);
+    CHECK(qz_rwlock_new(&p->rwlock) == QZ_OK);
+    qz_pool_ops ops = {sizeof ops, make_tool, NULL, NULL, destroy_tool, p};
+    qz_pool_config config = {sizeof config, 0, PERMITS, 0, 0, 0, 0, 0, 0};
+    CHECK(qz_pool_new(&ops, &config, &p->pool) == QZ_OK);
+    CHECK(qz_once_new(NULL, NULL, &p->once) == QZ_OK);
+    CHECK(qz_barrier_new(2, &p->barrier) == QZ_OK);
+    CHECK(qz_notify_new(&p->notify) == QZ_OK);
     return p;
 }
 
@@ -76,23 +122,69 @@ static void share(place *p, int64_t timeout, qz_cancel *cancel, uint64_t dice) {
     qz_hold *hold = NULL;
     if (!was_granted(qz_semaphore_acquire(p->semaphore, (uint32_t)(1 + dice % PERMITS), timeout, cancel, &hold))) return;
     int inside = atomic_fetch_add(&p->inside, 1) + 1;
-    if (inside > atomic_load(&p->most)) atomic_store(&p->most, inside);
     CHECK_SAY(inside <= PERMITS, "%d share %d permits", inside, PERMITS);
     atomic_fetch_sub(&p->inside, 1);
     give_back(hold, dice >> 8);
 }
 
+static void read_or_write(place *p, int64_t timeout, qz_cancel *cancel, uint64_t dice) {
+    qz_hold *hold = NULL;
+    bool writes = dice % 4 == 0;
+    if (!was_granted(writes ? qz_rwlock_write(p->rwlock, timeout, cancel, &hold)
+                            : qz_rwlock_read(p->rwlock, timeout, cancel, &hold)))
+        return;
+    if (writes) {
+        p->halves[0]++;
+        p->halves[1]++;
+        if (dice & 32) CHECK(qz_rwlock_downgrade(hold) >= QZ_ERR_FREED); /* OK, or it is being freed */
+    }
+    CHECK(p->halves[0] == p->halves[1]);
+    give_back(hold, dice >> 8);
+}
+
+static void borrow(place *p, int64_t timeout, qz_cancel *cancel, uint64_t dice) {
+    qz_hold *hold = NULL;
+    void *tool = NULL;
+    if (!was_granted(qz_pool_acquire(p->pool, timeout, cancel, &tool, &hold))) return;
+    ++*(long *)tool; /* plain on purpose */
+    if (dice % 16 == 0)
+        CHECK(qz_pool_discard(hold) == QZ_OK);
+    else
+        give_back(hold, dice >> 8);
+}
+
+static void meet(place *p, int64_t timeout, qz_cancel *cancel, uint64_t dice) {
+    bool leads = false;
+    void *value = NULL;
+    switch (dice % 4) {
+    case 0:
+        if (was_granted(qz_barrier_wait(p->barrier, timeout, cancel, &leads)) && leads) atomic_fetch_add(&met, 1);
+        break;
+    case 1: (void)was_granted(qz_notify_wait(p->notify, timeout, cancel)); break;
+    case 2: (void)(dice & 8 ? qz_notify_one(p->notify) : qz_notify_all(p->notify)); break;
+    default:
+        if (was_granted(qz_once_get_or_init(p->once, set_once, p, timeout, cancel, &value)))
+            CHECK(value == &p->once_value && atomic_load(&p->set) == 1);
+    }
+}
+
+/* Every one of them, some while they are waited for and held. */
+static void free_all(place *p, int64_t timeout) {
+    CHECK(qz_mutex_free(p->mutex, timeout) >= 0 && qz_semaphore_free(p->semaphore, timeout) >= 0);
+    CHECK(qz_rwlock_free(p->rwlock, timeout) >= 0 && qz_pool_free(p->pool, timeout) >= 0);
+    CHECK(qz_once_free(p->once, timeout) >= 0 && qz_barrier_free(p->barrier, timeout) >= 0);
+    CHECK(qz_notify_free(p->notify, timeout) >= 0);
+}
+
 static void renew(size_t at, uint64_t dice) {
     place *old = atomic_load(&places[at]), *new = new_place(old);
     if (!atomic_compare_exchange_strong(&places[at], &old, new)) {
-        CHECK(qz_mutex_free(new->mutex, 0) == QZ_OK && qz_semaphore_free(new->semaphore, 0) == QZ_OK);
+        free_all(new, QZ_DEFAULT_TIMEOUT);
         free(new);
         return;
     }
     atomic_fetch_add(&renewed, 1);
-    int64_t timeout = (int64_t)(dice % 3);
-    CHECK(qz_mutex_free(old->mutex, timeout) >= 0);
-    CHECK(qz_semaphore_free(old->semaphore, timeout) >= 0);
+    free_all(old, (int64_t)(dice % 3));
 }
 
 /* Whoever waits with the token is cancelled, or not; its handle goes in any case. */
@@ -114,10 +206,11 @@ static void *work(void *argument) {
             renew(at, dice >> 16);
         else if (dice % 53 == 0)
             cancel_some(at, dice >> 16);
-        else if (dice & 1024)
-            lock_and_count(p, timeout, cancel, dice >> 16);
-        else
-            share(p, timeout, cancel, dice >> 16);
+        else {
+            static void (*const use[])(place *, int64_t, qz_cancel *, uint64_t) = {lock_and_count, share, read_or_write,
+                                                                                  borrow, meet};
+            use[(dice >> 10) % 5](p, timeout, cancel, dice >> 16);
+        }
     }
     return NULL;
 }
@@ -142,16 +235,18 @@ int main(int argc, char **argv) {
     long values = 0, locked = 0;
     for (size_t i = 0; i < PLACES; i++)
         for (place *p = atomic_load(&places[i]); p != NULL; p = p->older) {
-            CHECK(p->value == atomic_load(&p->locked));
+            CHECK(p->value == atomic_load(&p->locked) && p->halves[0] == p->halves[1]);
+            CHECK_SAY(atomic_load(&p->made) == atomic_load(&p->destroyed), "%d made, %d destroyed", atomic_load(&p->made),
+                      atomic_load(&p->destroyed));
             values += p->value;
             locked += atomic_load(&p->locked);
         }
-    printf("kinds_stress: %ld granted, %ld timed out, %ld cancelled, %ld freed, %ld released elsewhere, %ld renewed\n",
+    printf("kinds_stress: %ld granted, %ld timed out, %ld cancelled, %ld freed, %ld released elsewhere, %ld renewed, %ld met\n",
            atomic_load(&granted), atomic_load(&timed_out), atomic_load(&cancelled), atomic_load(&freed),
-           atomic_load(&mailed), atomic_load(&renewed));
+           atomic_load(&mailed), atomic_load(&renewed), atomic_load(&met));
     CHECK(values == locked);
     /* Without each of these nothing was tested. */
     CHECK(atomic_load(&granted) > 100 && atomic_load(&timed_out) > 0 && atomic_load(&cancelled) > 0 &&
-          atomic_load(&freed) > 0 && atomic_load(&mailed) > 0 && atomic_load(&renewed) > 0);
+          atomic_load(&freed) > 0 && atomic_load(&mailed) > 0 && atomic_load(&renewed) > 0 && atomic_load(&met) > 0);
     return 0;
 }
