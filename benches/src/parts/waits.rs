@@ -9,7 +9,7 @@ use crate::rounds::{Company, measure as measure_rounds};
 use crate::series::{Level, Series, ratio};
 use crate::stopwatch::Stopwatch;
 use crate::subject::Subject;
-use crate::subjects::waits;
+use crate::subjects::{pools, waits};
 use crate::thread::{Pinned, two_cores};
 use std::hint::spin_loop;
 use std::io;
@@ -22,6 +22,7 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
     subjects.push(Box::new(waits::in_c(&libraries.quiescent)));
     let contended = in_turn(&subjects, extent.handovers)?;
     subjects.extend(waits::futures());
+    subjects.extend(pools::subjects());
     let results = measure_rounds(&subjects, &[Company::Alone, Company::EachOwnObject], &|| (), extent.plan)?;
     let [alone, each_own] = &results[..] else { unreachable!("one for each company") };
 

@@ -4,6 +4,7 @@ mod counters;
 mod locks;
 mod maps;
 mod ours;
+pub mod pools;
 mod reclamation;
 mod two_words;
 pub mod waits;
