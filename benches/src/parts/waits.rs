@@ -48,7 +48,13 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
             "×",
             against("Mutex, future", fastest(["tokio Mutex, future", "async-lock Mutex, future"])),
         ),
-        Goal::at_most("qz_mutex_lock + qz_hold_release", 60.0, " ns", find("qz_mutex_lock + qz_hold_release")),
+        // 60 ns, where tokio's Semaphore took 26: as a ratio, since processors differ.
+        Goal::at_most(
+            "qz_mutex_lock + qz_hold_release against tokio's Semaphore",
+            2.3,
+            "×",
+            against("qz_mutex_lock + qz_hold_release", find("tokio Semaphore, future")),
+        ),
     ];
     let blocking = &subjects[..contended.len()];
     Ok(Chapter {

@@ -146,14 +146,16 @@ unsafe fn take_if<T: Handle, E: Into<Error>>(
     body: impl Fn(&T, Wait<'_>) -> Result<u64, E>,
 ) -> Status {
     let take = || {
-        let deadline = Deadline::after(timeout(timeout_ms)?);
+        let timeout = timeout(timeout_ms)?;
         let cancel = cancel_token(cancel)?;
         let hold = Token::<T>::from_raw(handle).wait_to_hold(operation)?;
         let at_once = Wait::new(Deadline::PASSED, cancel.as_ref());
         let (taken, waited) = match body(&hold, at_once).map_err(E::into) {
-            Err(Error::Timeout) if deadline != Deadline::PASSED => {
+            Err(Error::Timeout) if !timeout.is_zero() => {
                 may_wait(hold.own_holds())?;
-                (body(&hold, Wait::new(deadline, cancel.as_ref())).map_err(E::into)?, true)
+                // Not before: what need not wait needs no clock for it.
+                let wait = Wait::new(Deadline::after(timeout), cancel.as_ref());
+                (body(&hold, wait).map_err(E::into)?, true)
             }
             answer => (answer?, false),
         };

@@ -185,6 +185,21 @@ impl Shell {
         park::until(self.guard.word(), Half::High, deadline, over, State::with_waiters)
     }
 
+    /// Ends a life that nobody ever enters, waits for or closes (a hold's), in one step: to one caller, who has what `look` saw
+    /// of it right before. (The generation was this life's before the look and in the step.)
+    #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+    pub fn end_at_once<V>(&self, id: Identity, look: impl Fn() -> V) -> Result<(V, Vacated), Refusal> {
+        let next = id.generation.wrapping_add(1);
+        let mut seen = None;
+        let ended = self.guard.change(|state| {
+            self.judge(id, state)?;
+            seen = Some(look());
+            Ok::<_, Refusal>(State::vacant(next))
+        })?;
+        let vacated = Vacated { notify: ended.before.has_notify(), generation: next };
+        seen.map(|seen| (seen, vacated)).ok_or(Refusal::Stale)
+    }
+
     /// The owner of the end, done with the object, ends this life, which is `generation`. The shell stays the caller's until
     /// it gives it back.
     pub fn vacate(&self, generation: u32) -> Vacated {

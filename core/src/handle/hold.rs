@@ -6,7 +6,6 @@
 
 use crate::Error;
 use crate::handle::any::AnyHandle;
-use crate::handle::ending::TryClose;
 use crate::handle::free;
 use crate::handle::kind::{self, AnyKind};
 use crate::handle::life::Life;
@@ -229,16 +228,13 @@ impl HoldToken {
     /// Ends it: `give_back` is called by the one call that does, and told whether the hold was lessened.
     fn end(self, give_back: impl FnOnce(RawHold, bool)) -> Result<Freed, Error> {
         let hold = Resolved::find(self.0.bits())?;
-        match hold.shell.try_close(hold.identity(Some(kind::HOLDS))) {
-            Ok(TryClose::Idle) => {}
-            // Nobody enters a hold, so it is never busy, and has no hazard lane.
-            Ok(_) => return Ok(Freed::AlreadyFreed),
+        let look = || (hold.shell.object().cast::<Slot>(), hold.shell.target());
+        let ((slot, target), vacated) = match hold.shell.end_at_once(hold.identity(Some(kind::HOLDS)), look) {
+            Ok(ended) => ended,
             Err(Refusal::Stale) => return Ok(free::freed_again(&hold)),
             Err(refusal) => return Err(misuse::refuse(self.0.bits(), refusal)),
-        }
-        let slot = hold.shell.object().cast::<Slot>();
-        let held = Resolved::find(hold.shell.target());
-        let vacated = hold.shell.vacate(hold.generation());
+        };
+        let held = Resolved::find(target);
         vacant::give_back(hold.index(), vacated.generation);
         // SAFETY: the object of a hold is a slot, and records are leaked.
         give_back(RawHold { resolved: held?, slot: unsafe { &*slot } }, vacated.notify);

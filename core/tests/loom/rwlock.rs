@@ -3,7 +3,7 @@
 use crate::object::{House, RED, life};
 use crate::{explore, explore_at_most, join, line_up, with};
 use quiescent_core::Wait;
-use quiescent_core::handle::pieces::{Lessened, TryClose};
+use quiescent_core::handle::pieces::Lessened;
 use quiescent_core::sync::{CancelToken, RwLock, RwLockError, TryReadError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -192,12 +192,8 @@ impl WriteHold {
 
     /// And the shell is another write hold's at once.
     fn release(&self) -> &'static str {
-        match self.house.shell.try_close(life(1)) {
-            Ok(TryClose::Idle) => {}
-            Ok(TryClose::Lost) | Err(_) => return "already",
-            found => panic!("{found:?}: nobody enters a hold"),
-        }
-        let is_lessened = self.house.shell.vacate(1).notify;
+        let Ok(((), vacated)) = self.house.shell.end_at_once(life(1), || ()) else { return "already" };
+        let is_lessened = vacated.notify;
         let next = self.house.move_in(1, RED);
         assert_eq!(next, 2);
         self.give_back(if is_lessened { 1 } else { 3 });

@@ -1,6 +1,7 @@
 //! What a hold has taken of a handle is given back once, on whatever thread, before the hold ends; what has taken nothing gives
 //! nothing back.
 
+use quiescent_core::sync::Semaphore;
 use quiescent_core::{Error, Freed, Handle, Kind, Token, Wait, ffi};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,4 +84,33 @@ fn given_back_before_the_value_is_destroyed() {
     assert_eq!(ffi::release(hold), ffi::Status::Ok);
     assert_eq!(returned.load(Ordering::Relaxed), 3);
     assert_eq!(token.wait_freed(Duration::ZERO), Ok(()));
+}
+
+/// A free wakes everybody who waits, at once, and none is lost.
+#[test]
+fn a_thousand_that_wait_are_out_within_the_drain() {
+    let token = Token::open(Semaphore::new(0, 1).expect("allowed")).expect("memory");
+    let address = token.into_raw::<u8>().addr();
+    let inside = AtomicU64::new(0);
+    let wait = || {
+        let handle = std::ptr::without_provenance_mut::<u8>(address);
+        let mut hold: *mut u8 = null_mut();
+        inside.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: `hold` is writable.
+        unsafe {
+            ffi::take(handle, c"take", 60_000, null_mut::<u8>(), &raw mut hold, |s: &Semaphore, wait| s.take(1, wait))
+        }
+    };
+    std::thread::scope(|scope| {
+        let begin = || std::thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, wait).expect("a thread");
+        let waiters: Vec<_> = (0..1000).map(|_| begin()).collect();
+        while inside.load(Ordering::SeqCst) < 1000 {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(token.free(Duration::from_secs(20)), Ok(Freed::Destroyed), "somebody did not wake");
+        for waiter in waiters {
+            assert_eq!(waiter.join().expect("no panic"), Error::Freed.into());
+        }
+    });
 }

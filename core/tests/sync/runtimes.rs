@@ -1,6 +1,6 @@
 //! The futures on whatever runs them: tokio's runtimes, with one thread and with several, and nothing but a thread.
 
-use quiescent_core::sync::{Barrier, CancelToken, Notify, Semaphore};
+use quiescent_core::sync::{Barrier, CancelToken, GenericPool, Mutex, Notify, OnceCell, PoolConfig, RwLock, Semaphore};
 use quiescent_core::{Wait, block_on};
 use std::future::Future;
 use std::pin::pin;
@@ -50,6 +50,69 @@ async fn all<O>(tasks: Vec<std::pin::Pin<Box<dyn Future<Output = O> + Send>>>) -
     })
     .await;
     answers
+}
+
+#[test]
+fn locks() {
+    everywhere(|| async {
+        let (mutex, rwlock) = (Arc::new(Mutex::new(0)), Arc::new(RwLock::new([0; 2])));
+        let tasks = (0..50).map(|_| {
+            let (mutex, rwlock) = (Arc::clone(&mutex), Arc::clone(&rwlock));
+            Box::pin(async move {
+                for _ in 0..20 {
+                    let mut locked = Arc::clone(&mutex).lock_owned_async().await.expect("open");
+                    let before = *locked;
+                    give_way().await;
+                    *locked = before + 1;
+                    drop(locked);
+                    let mut written = rwlock.write_async().await.expect("open");
+                    written[0] += 1;
+                    give_way().await;
+                    written[1] += 1;
+                    drop(written);
+                    let read = rwlock.read_async().await.expect("open");
+                    assert_eq!(read[0], read[1]);
+                }
+            }) as _
+        });
+        all(tasks.collect()).await;
+        assert_eq!((*mutex.try_lock().expect("unlocked"), *rwlock.try_read().expect("unlocked")), (1000, [1000; 2]));
+    });
+}
+
+#[test]
+fn values_made_once_and_pools() {
+    everywhere(|| async {
+        let cell = Arc::new(OnceCell::new());
+        let made = Arc::new(AtomicU32::new(0));
+        let factory = {
+            let made = Arc::clone(&made);
+            move || {
+                let number = made.fetch_add(1, Ordering::Relaxed);
+                async move { Ok::<u32, std::convert::Infallible>(number) }
+            }
+        };
+        let pool = GenericPool::new(factory, PoolConfig::new(3)).expect("allowed");
+        let tasks = (0..50_u32).map(|number| {
+            let (cell, pool) = (Arc::clone(&cell), pool.clone());
+            Box::pin(async move {
+                let init = || async move {
+                    give_way().await;
+                    number
+                };
+                let first = *cell.get_or_init_async(init).await.expect("open");
+                for _ in 0..20 {
+                    let resource = pool.acquire_async().await.expect("open");
+                    assert!(*resource < 3);
+                    give_way().await;
+                }
+                first
+            }) as _
+        });
+        let firsts: Vec<u32> = all(tasks.collect()).await;
+        assert!(firsts.iter().all(|first| *first == firsts[0]), "made more than once: {firsts:?}");
+        assert_eq!(made.load(Ordering::Relaxed), 3);
+    });
 }
 
 #[test]
