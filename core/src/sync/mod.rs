@@ -26,4 +26,6 @@ pub use cancel::CancelToken;
 pub use contended_mutex::{ContendedMutex, ContendedMutexGuard, LockMetricsSnapshot};
 pub use lock_error::{LockError, TryLockError};
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
+#[cfg(all(unix, not(loom)))]
+pub(crate) use owner::this_thread;
 pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};
