@@ -87,6 +87,7 @@ fn generate(root: &Path) -> String {
         "cancel",
         "mutex",
         "semaphore",
+        "filelock",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

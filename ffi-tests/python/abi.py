@@ -45,7 +45,7 @@ globals().update(MISUSE)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = mutex = semaphore = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = filelock = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -134,7 +134,18 @@ class qz_mutex_stats(Structure):
     ]
 
 
-STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats, qz_mutex_stats)
+class qz_filelock_holder_info(Structure):
+    _fields_ = [
+        ("process", c_uint64),
+        ("since", c_uint64),
+        ("program", c_char * 16),
+        ("host", c_char * 72),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+STRUCTURES = (qz_guard, qz_rundown, qz_kind_ops, qz_handle_info, qz_occupant, qz_stats, qz_mutex_stats, qz_filelock_holder_info)
 
 # name: (result, *arguments)
 FUNCTIONS = {
@@ -199,6 +210,11 @@ FUNCTIONS = {
     "qz_semaphore_forget": (status, semaphore, c_uint32, POINTER(c_uint32)),
     "qz_semaphore_available": (status, semaphore, POINTER(c_uint32)),
     "qz_semaphore_free": (status, semaphore, c_int64),
+    "qz_filelock_open": (status, c_char_p, c_uint32, POINTER(filelock)),
+    "qz_filelock_acquire": (status, filelock, c_uint32, c_int64, cancel, POINTER(hold)),
+    "qz_filelock_try_acquire": (status, filelock, c_uint32, POINTER(hold)),
+    "qz_filelock_holder": (status, filelock, POINTER(qz_filelock_holder_info), c_size_t),
+    "qz_filelock_free": (status, filelock, c_int64),
 }
 
 

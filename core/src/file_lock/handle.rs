@@ -1,5 +1,7 @@
 //! File locks as handles, with which C holds them.
 
+use crate::error::Error;
+use crate::ffi::Explain;
 use crate::file_lock::domain::Taker;
 use crate::file_lock::sidecar::Content;
 use crate::file_lock::{FileLock, FileLockError, FileLockIoError, LockMode, TryFileLockError};
@@ -68,6 +70,48 @@ impl FileLock {
         }
         all.push(hold);
         Ok(number)
+    }
+}
+
+impl Explain for FileLockIoError {
+    fn error(&self) -> Error {
+        self.into()
+    }
+
+    fn os_error(&self) -> i32 {
+        self.errno()
+    }
+
+    fn says_more(&self) -> bool {
+        true
+    }
+}
+
+impl Explain for FileLockError {
+    fn error(&self) -> Error {
+        self.as_error()
+    }
+
+    fn os_error(&self) -> i32 {
+        if let FileLockError::Io(error) = self { error.errno() } else { 0 }
+    }
+
+    fn says_more(&self) -> bool {
+        matches!(self, FileLockError::Io(_) | FileLockError::Interrupted(_, Some(_)))
+    }
+}
+
+impl Explain for TryFileLockError {
+    fn error(&self) -> Error {
+        self.as_error()
+    }
+
+    fn os_error(&self) -> i32 {
+        if let TryFileLockError::Io(error) = self { error.errno() } else { 0 }
+    }
+
+    fn says_more(&self) -> bool {
+        matches!(self, TryFileLockError::Io(_) | TryFileLockError::Busy(Some(_)))
     }
 }
 

@@ -73,6 +73,12 @@ impl Holder {
         Padded(&self.host)
     }
 
+    /// Program and machine, padded with NULs, at least one.
+    #[must_use]
+    pub fn names(&self) -> (&[u8; 16], &[u8; 65]) {
+        (&self.program, &self.host)
+    }
+
     fn has_ended(&self) -> bool {
         let mut host = [0; HOST];
         system::host_name(&mut host);

@@ -113,13 +113,12 @@ fn is_regular(stat: &libc::stat) -> bool {
 fn open_or_create(path: &CStr) -> Result<OwnedFd, Errno> {
     let mut made = Parents { path, made: 0, below: 0 };
     let mut answer = Err(libc::ENOENT);
+    let mut exclusive = libc::O_EXCL;
     for round in 0..ROUNDS {
         answer = system::open(path, 0);
         if !matches!(answer, Err(libc::ENOENT)) {
             break;
         }
-        // A link to nowhere "exists" for who wants to be the one that makes it: then it is made without knowing by whom.
-        let exclusive = if round % 2 == 0 { libc::O_EXCL } else { 0 };
         answer = system::open(path, libc::O_CREAT | exclusive);
         match &answer {
             Ok(file) => {
@@ -128,7 +127,9 @@ fn open_or_create(path: &CStr) -> Result<OwnedFd, Errno> {
                 }
                 break;
             }
-            Err(libc::EEXIST) => {}
+            // Made by another one meanwhile; or a link to nowhere, which "exists" for who wants to be the one that makes it. Then it is
+            // made without knowing by whom.
+            Err(libc::EEXIST) => exclusive = 0,
             Err(libc::ENOENT) => {
                 // A directory is missing. Nothing to make: a link that leads nowhere; twice, as somebody may remove them.
                 let before = made.made;

@@ -7,7 +7,7 @@ use quiescent_core::file_lock::{FileLock, FileLockError, PackLock, TryFileLockEr
 #[test]
 fn who_holds_it_is_told() {
     let scratch = Scratch::new("holder");
-    let lock = scratch.lock("file");
+    let lock = scratch.lock("with/its/parents");
     assert_eq!(lock.holder().unwrap(), None);
     let mut other = Other::play("hold", lock.path(), 0);
     assert_eq!(other.says(), "held");
