@@ -176,7 +176,7 @@ static void waits_for_another_process_end_by_grant_deadline_cancel_and_free(void
     CHECK(caller_join(&cancelled) == QZ_ERR_CANCELLED);
     caller_start(&refused, call_acquire_with, &closed);
     sleep_ms(30);
-    EXPECT(qz_filelock_free(to_free, QZ_INFINITE), QZ_OK);
+    EXPECT(qz_filelock_free(to_free, 5000), QZ_OK);
     CHECK(caller_join(&refused) == QZ_ERR_FREED);
     caller_start(&granted, call_acquire_with, &first);
     sleep_ms(30);
