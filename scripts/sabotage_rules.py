@@ -391,7 +391,7 @@ RULES = [
     # The lock between processes.
     Rule("lock-renamed", "a lock is held on a file that its name does not lead to", FILE_LOCK,
          "        if !self.path.leads_to(turn.in_use().identity) {", "        if false {",
-         "file_lock", "removed::removed_by_its_holders"),
+         "file_lock", "removed::removed_by_other_processes"),
     Rule("lock-started-over", "who waits for a file that was replaced waits on", FILE_LOCK,
          "            if !self.path.leads_to(identity) {", "            if false {", "file_lock", "removed::who_waits_starts_over"),
     Rule("lock-child-unlocks", "a forked child releases its parent's lock", FILE_LOCK_ATTEMPT,
@@ -423,5 +423,5 @@ RULES = [
     Rule("lock-closed", "a free does not wake who waits for the file", "core/src/file_lock/handle.rs",
          "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;", "contract", "filelock"),
     Rule("lock-forked", "a forked child takes its parent's table for its own", "core/src/file_lock/process.rs",
-         ".filter(|process| process.id == id)", ".filter(|process| process.id > 0)", "contract", "filelock"),
+         ".filter(|process| process.id == id)", ".filter(|process| process.id > 0)", "file_lock", "holder::a_forked_child_waits"),
 ]

@@ -98,3 +98,13 @@ fn a_forked_child_does_not_keep_what_the_parent_releases() {
     other.go_on();
     other.ends();
 }
+
+/// It begins with nothing: its parent's queues are not its own, nor does its thread hold what its parent's did.
+#[test]
+fn a_forked_child_waits_for_its_parent() {
+    let scratch = Scratch::new("fork-wait");
+    let lock = scratch.lock("file");
+    let mut other = Other::play("fork-wait", lock.path(), 0);
+    assert_eq!(other.says(), "0", "the child's status");
+    other.ends();
+}

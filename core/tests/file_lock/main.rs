@@ -20,7 +20,7 @@ pub(crate) use LockMode::{Exclusive, Shared};
 
 /// A wait that is not to end by its deadline.
 pub(crate) fn long() -> Wait<'static> {
-    Duration::from_secs(60).into()
+    Duration::from_secs(20).into()
 }
 
 /// A wait that is to end by its deadline.

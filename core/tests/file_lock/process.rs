@@ -124,6 +124,24 @@ fn plays_a_role() {
             say("child gone");
             wait_for_word();
         }
+        // Holds it, forks a child that waits for it, and lets go.
+        "fork-wait" => {
+            let hold = lock.acquire(Exclusive, long()).expect("locked");
+            // SAFETY: as above, and glibc's child may allocate.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let is_waiting = crate::timed_out(&lock.acquire(Exclusive, crate::soon()));
+                let got = lock.acquire(Exclusive, Duration::from_secs(10).into()).is_ok();
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(!(is_waiting && got))) };
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            drop(hold);
+            let mut status = 0;
+            // SAFETY: `status` is writable.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            say(&format!("{status}"));
+        }
         // Holds it, forks a child that keeps its copy for a while, and lets go meanwhile.
         "fork-keep" => {
             let hold = lock.acquire(Exclusive, long()).expect("locked");
@@ -131,7 +149,10 @@ fn plays_a_role() {
             let child = unsafe { libc::fork() };
             if child == 0 {
                 // SAFETY: as above; it is killed here.
-                unsafe { libc::pause() };
+                unsafe {
+                    libc::alarm(20);
+                    libc::pause();
+                }
                 return;
             }
             say("held");
@@ -152,7 +173,18 @@ fn plays_a_role() {
             }
             say("done");
         }
-        // The same until it is killed.
+        // The same, and removes the file under its lock each time.
+        "remove" => {
+            let counter = Path::new(&path).with_extension("counter");
+            for _ in 0..parameter {
+                let hold = lock.acquire(Exclusive, long()).expect("locked");
+                count_up(&counter);
+                std::fs::remove_file(&path).expect("it has its name as long as it is locked");
+                drop(hold);
+            }
+            say("done");
+        }
+        // Counts until it is killed.
         "count-forever" => {
             let counter = Path::new(&path).with_extension("counter");
             say("begun");

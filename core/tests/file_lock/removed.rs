@@ -1,5 +1,6 @@
 //! The file is removed or replaced.
 
+use crate::process::Other;
 use crate::{Exclusive, Scratch, long};
 use quiescent_core::file_lock::TryFileLockError;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -12,7 +13,7 @@ fn who_waits_starts_over() {
     let path = scratch.path("file");
     let lock = scratch.lock("file");
     for replace in [false, true] {
-        let mut other = crate::process::Other::play("hold", &path, 0);
+        let mut other = Other::play("hold", &path, 0);
         assert_eq!(other.says(), "held");
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| lock.acquire(Exclusive, long()));
@@ -67,6 +68,18 @@ fn removed_by_its_holders() {
         stop.store(true, SeqCst);
     });
     assert!(held.load(SeqCst) > 100, "only {held:?}");
+}
+
+/// The same by processes, of which each waits with the file open that another one removes and unlocks.
+#[test]
+fn removed_by_other_processes() {
+    let scratch = Scratch::new("processes");
+    let others: Vec<_> = (0..4).map(|_| Other::play("remove", &scratch.path("file"), 500)).collect();
+    for mut other in others {
+        assert_eq!(other.says(), "done");
+        other.ends();
+    }
+    assert_eq!(std::fs::read_to_string(scratch.path("file.counter")).unwrap(), "2000");
 }
 
 /// By somebody who does not lock: still nobody begins to hold what has no name.
