@@ -92,6 +92,7 @@ fn generate(root: &Path) -> String {
         "rwlock",
         "once",
         "pool",
+        "filelock",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

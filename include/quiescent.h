@@ -91,6 +91,16 @@
 #define QZ_VERSION_PATCH 0
 #define QZ_ABI_VERSION 1
 
+/// How to hold a qz_filelock: alone.
+#define QZ_FILELOCK_EXCLUSIVE 0
+
+/// How to hold a qz_filelock: with others that share it.
+#define QZ_FILELOCK_SHARED 1
+
+/// For qz_filelock_open: the file is a lock and nothing else. So who holds it may be written into it also if it
+/// was there before, and is empty.
+#define QZ_FILELOCK_SIDECAR 1
+
 /// What a function answers. The numbers are part of the binary interface and never used again for
 /// something else; be prepared for new ones.
 typedef enum qz_status {
@@ -219,6 +229,19 @@ typedef struct qz_cache_aware_rundown qz_cache_aware_rundown;
 /// Ends the waits it is given to, as soon as it is cancelled. A call that waits keeps a share of it: freeing
 /// the handle neither cancels nor disturbs that call.
 typedef struct qz_cancel qz_cancel;
+
+/// A lock between processes, on a file (with flock: it meets flock(1)). Threads and processes that lock the same
+/// file exclude each other, whatever they call the file and through whichever handle. Within a process fair: first
+/// in, first out; between processes whoever comes first when it is free. Not re-entrant: a thread that would wait
+/// for itself is told so. It may be unlocked on another thread. It ends with the process, however that ends; a
+/// forked child does not release its parent's.
+///
+/// Whoever removes or replaces the file takes the exclusion away from who holds it; but nobody begins to hold a
+/// file that its name does not lead to any more. On file systems without locks acquiring is refused; on NFS the
+/// server keeps the lock.
+///
+/// Unix only. What waits is one thread for the whole process, while anybody does.
+typedef struct qz_filelock qz_filelock;
 
 /// A handle of whatever kind: a token, never an address.
 typedef struct qz_handle qz_handle;
@@ -506,6 +529,22 @@ typedef struct qz_pool_stats {
   /// Nanoseconds of the longest wait.
   uint64_t wait_max_ns;
 } qz_pool_stats;
+
+/// Who holds a lock, as it says itself. Information: it may be over by now, or be anybody's words.
+typedef struct qz_filelock_holder_info {
+  /// Its process, as its machine (or container) numbers it; 0: nobody says so, and the rest is zeros.
+  uint64_t process;
+  /// When it took it: seconds since 1970 by its clock.
+  uint64_t since;
+  /// Its program, cut to 15 bytes.
+  char program[16];
+  /// Its machine.
+  char host[72];
+  /// How it holds it: QZ_FILELOCK_EXCLUSIVE, or QZ_FILELOCK_SHARED (one of several).
+  uint32_t mode;
+  /// 0.
+  uint32_t reserved;
+} qz_filelock_holder_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1400,6 +1439,66 @@ qz_status qz_pool_stats_get(qz_pool *pool,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_pool_free(qz_pool *pool,
                        int64_t timeout_ms);
+
+/* ---- A lock between processes. -----------------------------------------------------------------------*/
+
+/// The lock of the file at `path`, whatever bytes that is; made if it is missing, and so are the directories above
+/// it. What the file holds is kept; only a file that this library made gets written into who holds it (see
+/// QZ_FILELOCK_SIDECAR). `flags` is 0 or that. Locks nothing, and keeps nothing open. Pairs with qz_filelock_free,
+/// which does not remove the file.
+///
+/// - QZ_OK: `*out_lock` is the handle.
+/// - QZ_ERR_IO: qz_last_os_error() is the errno (EISDIR, EACCES, EROFS, ELOOP, ENOSPC, EMFILE, …; EINVAL: no regular
+///   file), qz_last_error() names the file. Nothing is left behind; `*out_lock` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`flags`), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_lock` is NULL.
+qz_status qz_filelock_open(const char *path,
+                           uint32_t flags,
+                           qz_filelock **out_lock);
+
+/// Locks, waiting for those that hold it or came before. `mode` is QZ_FILELOCK_EXCLUSIVE or QZ_FILELOCK_SHARED. It is
+/// unlocked by qz_hold_release, on any thread. A wait that is over leaves nothing behind: no thread, no descriptor,
+/// no lock for a moment later.
+///
+/// - QZ_OK: `*out_hold` is the lock.
+/// - QZ_ERR_DEADLOCK: it would wait for this thread's own hold of the same file, whatever it calls it (see
+///   qz_hold_pass_on).
+/// - QZ_ERR_TIMEOUT (qz_last_error() says who has it, if that is known), QZ_ERR_CANCELLED, QZ_ERR_FREED (the lock,
+///   before or meanwhile; or `cancel`, before): nothing was taken, nobody waits any more, `*out_hold` is NULL.
+/// - QZ_ERR_IO: as for qz_filelock_open, and ENOLCK or EOPNOTSUPP: a file system without locks. `*out_hold` is NULL.
+/// - QZ_ERR_INVALID_ARGUMENT (`mode`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
+///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken,
+///   `*out_hold` is NULL.
+qz_status qz_filelock_acquire(qz_filelock *lock,
+                              uint32_t mode,
+                              int64_t timeout_ms,
+                              qz_cancel *cancel,
+                              qz_hold **out_hold);
+
+/// Locks if nobody holds it, or waits for it in this process. Does not wait.
+///
+/// - QZ_OK: `*out_hold` is the lock.
+/// - QZ_ERR_BUSY (qz_last_error() says who has it, if that is known), QZ_ERR_IO (as for qz_filelock_acquire),
+///   QZ_ERR_INVALID_ARGUMENT (`mode`), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
+///   QZ_ERR_FORKED, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+qz_status qz_filelock_try_acquire(qz_filelock *lock, uint32_t mode, qz_hold **out_hold);
+
+/// Writes who holds the lock, as far as the file says so. `size` is sizeof(qz_filelock_holder_info). Does not wait.
+///
+/// - QZ_OK: all `size` bytes are written, with zeros where this library knows less than your header.
+/// - QZ_ERR_IO (as for qz_filelock_open), QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no
+///   multiple of 8), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_filelock_holder(qz_filelock *lock,
+                             qz_filelock_holder_info *out_holder,
+                             size_t size);
+
+/// As qz_handle_free. Whoever waits for the lock with this handle is refused at once, as freed; who holds it with
+/// this handle is waited for. The file stays.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_filelock_free(qz_filelock *lock,
+                           int64_t timeout_ms);
 
 #ifdef __cplusplus
 }  // extern "C"

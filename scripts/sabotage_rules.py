@@ -51,6 +51,7 @@ CHECKS = {
     "rundown": Check("rundown", ".", ["-p", "quiescent-core", "--test", "rundown"]),
     # With a wait that ends, or a test that says so when it does not.
     "sync": Check("sync", ".", ["-p", "quiescent-core", "--test", "sync"]),
+    "file_lock": Check("file_lock", ".", ["-p", "quiescent-core", "--test", "file_lock"]),
     "unit": Check("unit", ".", ["-p", "quiescent-core", "--lib"]),
     "contract": Check(
         "contract",
@@ -86,6 +87,10 @@ SEMAPHORE = "core/src/sync/semaphore.rs"
 MUTEX = "core/src/sync/mutex.rs"
 CONTENDED = "core/src/sync/contended_mutex.rs"
 CANCEL = "core/src/sync/cancel.rs"
+FILE_LOCK = "core/src/file_lock.rs"
+FILE_LOCK_ATTEMPT = "core/src/file_lock/attempt.rs"
+FILE_LOCK_DOMAIN = "core/src/file_lock/domain.rs"
+FILE_LOCK_WATCH = "core/src/file_lock/watch.rs"
 FFI_WAIT = "core/src/ffi/wait.rs"
 MISUSE_HOOK = "core/src/handle/misuse/hook.rs"
 LAST_WORDS = "core/src/handle/misuse/last_words.rs"
@@ -632,4 +637,40 @@ RULES = [
          "self.count_idle() >= self.limits.max_idle", "self.count_idle() > self.limits.max_idle", "twin", "pool"),
     Rule("pool-hold-kind", "a hold of something else is taken for a pool's", HOLD,
          "is_of_kind() != Some(true)", "is_of_kind() == Some(false) && false", "contract", "pool_callbacks"),
+    # The lock between processes.
+    Rule("lock-renamed", "a lock is held on a file that its name does not lead to", FILE_LOCK,
+         "        if !self.path.leads_to(turn.in_use().identity) {", "        if false {",
+         "file_lock", "removed::removed_by_other_processes"),
+    Rule("lock-started-over", "who waits for a file that was replaced waits on", FILE_LOCK,
+         "            if !self.path.leads_to(identity) {", "            if false {", "file_lock", "removed::who_waits_starts_over"),
+    Rule("lock-child-unlocks", "a forked child releases its parent's lock", FILE_LOCK_ATTEMPT,
+         "        if self.process == system::process_id() {", "        if self.process > 0 {",
+         "file_lock", "holder::a_forked_child_does_not_release"),
+    Rule("lock-unlocked", "a forked child keeps what its parent releases", FILE_LOCK_ATTEMPT,
+         "            system::unlock(&self.file);\n", "", "file_lock", "holder::a_forked_child_does_not_keep"),
+    Rule("lock-own-thread", "a thread waits for its own lock of a file", FILE_LOCK_DOMAIN,
+         "holding.thread == own && ", "holding.thread == own + 1 && ", "file_lock", "one::one_holder_whatever"),
+    Rule("lock-passed-on", "a lock that was passed on is still its taker's", FILE_LOCK_DOMAIN,
+         "            holding.thread = 0;", "            let _ = &holding.thread;", "file_lock", "one::a_hold_may_be"),
+    Rule("lock-passed-on-c", "a lock of C's that was passed on is still its taker's", FILE_LOCK_DOMAIN,
+         "holding.handle.is_none_or(|handle| handle.holds_of_this_thread() > 0)", "holding.handle.is_none_or(|_| true)",
+         "contract", "filelock"),
+    Rule("lock-back-off", "a holder that does not close is not noticed", FILE_LOCK_WATCH,
+         "(entry.pause * 2).min(LONGEST_PAUSE)", "(entry.pause * 10_000).max(LONGEST_PAUSE)",
+         "file_lock", "waits::a_holder_that_does_not_close"),
+    Rule("lock-told", "nobody is told when another process closes the file", "core/src/file_lock/watch/inotify.rs",
+         "        let Some(inotify) = &self.inotify else { return NOT };", "        let (Some(inotify), false) = (&self.inotify, true) else { return NOT };",
+         "file_lock", "many::how_fast"),
+    Rule("lock-wait-left", "a wait that was given up stays on the list", FILE_LOCK_WATCH,
+         "position(|entry| entry.number == self.number)", "position(|entry| entry.number + self.number == 0)",
+         "file_lock", "waits::nothing_is_left"),
+    Rule("lock-content", "who holds it is written into somebody's file", "core/src/file_lock/holder.rs",
+         "Ok(0) => content == Content::Sidecar,", "Ok(0) => content == Content::Sidecar || content == Content::Kept,",
+         "file_lock", "holder::what_the_file_holds"),
+    Rule("lock-undone", "directories that were made in vain stay", "core/src/file_lock/sidecar.rs",
+         "        made.undo();", "        let _ = Parents::undo;", "file_lock", "errors::what_was_made_in_vain"),
+    Rule("lock-closed", "a free does not wake who waits for the file", "core/src/file_lock/handle.rs",
+         "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;", "contract", "filelock"),
+    Rule("lock-forked", "a forked child takes its parent's table for its own", "core/src/file_lock/process.rs",
+         ".filter(|process| process.id == id)", ".filter(|process| process.id > 0)", "file_lock", "holder::a_forked_child_waits"),
 ]

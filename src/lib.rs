@@ -14,6 +14,8 @@
 pub mod barrier;
 pub mod cache_aware_rundown;
 pub mod cancel;
+#[cfg(unix)]
+pub mod filelock;
 pub mod free;
 pub mod guard;
 pub mod handle;

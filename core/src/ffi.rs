@@ -64,6 +64,8 @@ mod report;
 mod status;
 #[path = "ffi/wait.rs"]
 mod wait;
+#[path = "ffi/why.rs"]
+mod why;
 pub use free::{
     DEFAULT_TIMEOUT, close_kind, free, free_handle, free_many, free_timeout, on_freed, on_handle_freed, quiesce_all,
     try_free, try_free_handle, wait_freed, wait_handle_freed,
@@ -78,6 +80,7 @@ pub use pool::{
 pub use report::report;
 pub use status::Status;
 pub use wait::{cancel_token, lessen, take, take_once, try_take, wait, wait_for_answer};
+pub use why::{Explain, Why};
 
 /// Wait without end.
 pub const INFINITE: i64 = -1;
@@ -149,6 +152,21 @@ pub unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Error> {
     }
     // SAFETY: the caller's promise.
     unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Error::InvalidArgument)
+}
+
+/// A C string of the caller's, of whatever bytes: the name of a file.
+///
+/// # Errors
+/// [`Error::Null`].
+///
+/// # Safety
+/// As [`text`].
+pub unsafe fn bytes<'a>(text: *const c_char) -> Result<&'a CStr, Error> {
+    if text.is_null() {
+        return Err(Error::Null);
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { CStr::from_ptr(text) })
 }
 
 /// Puts what `make` makes behind a new handle. `*out` is the handle, or NULL when the answer is a

@@ -9,6 +9,7 @@
 //! | the same, used by many threads all the time | [`CacheAwareRundown`] (128 bytes for each processor) |
 //! | a type that foreign code holds by an opaque pointer | [`Handle`], [`Kind`] and [`Token`] |
 //! | locks, permits, resources to wait for, with a deadline and a cancel token | [`sync`] |
+//! | a file that several processes must not use at once | [`FileLock`], and [`PackLock`](file_lock::PackLock) for a directory |
 //!
 //! [`ffi`] has the plain generic functions that turn the last into exported C functions of three to six
 //! lines.
@@ -22,6 +23,8 @@ mod barrier;
 mod cache_aware_rundown;
 mod deadline;
 mod error;
+#[cfg(all(unix, not(loom)))]
+pub mod file_lock;
 mod guard;
 mod park;
 mod rundown;
@@ -46,6 +49,8 @@ pub mod pieces {
 pub use cache_aware_rundown::{CacheAwareRundown, CacheAwareRundownGuard};
 pub use deadline::Deadline;
 pub use error::Error;
+#[cfg(all(unix, not(loom)))]
+pub use file_lock::{FileLock, FileLockHold, LockMode};
 pub use guard::{BeginFree, EnterError, FFI_HANDLE_FREE_DEADLINE, HandleGuard, HandleOp, WaitDrained};
 #[cfg(not(loom))]
 pub use handle::{AnyHandle, Entry, Freed, Handle, Hold, Kind, Token};

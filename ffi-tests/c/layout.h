@@ -71,6 +71,13 @@
     MEMBER(qz_mutex_stats, holder, 56, 8)             \
     MEMBER(qz_mutex_stats, waiters, 64, 4)            \
     MEMBER(qz_mutex_stats, is_held, 68, 4)            \
+    STRUCTURE(qz_filelock_holder_info, 112)           \
+    MEMBER(qz_filelock_holder_info, process, 0, 8)    \
+    MEMBER(qz_filelock_holder_info, since, 8, 8)      \
+    MEMBER(qz_filelock_holder_info, program, 16, 16)  \
+    MEMBER(qz_filelock_holder_info, host, 32, 72)     \
+    MEMBER(qz_filelock_holder_info, mode, 104, 4)     \
+    MEMBER(qz_filelock_holder_info, reserved, 108, 4) \
     STRUCTURE(qz_pool_ops, 48)                        \
     MEMBER(qz_pool_ops, struct_size, 0, 8)            \
     MEMBER(qz_pool_ops, create, 8, 8)                 \

@@ -54,6 +54,21 @@ static inline qz_status pool_take(void *h, qz_hold **hold) {
 }
 static inline qz_status pool_end(void *h, int64_t ms) { return qz_pool_free(h, ms); }
 
+/* A file of its own, removed at the end. */
+static char lock_path[64];
+static inline void remove_lock_file(void) { (void)remove(lock_path); }
+static inline qz_status filelock_make(void *out) {
+    if (lock_path[0] == '\0') {
+        snprintf(lock_path, sizeof lock_path, "/tmp/quiescent-free-table-%ld.lock", (long)getpid());
+        CHECK(atexit(remove_lock_file) == 0);
+    }
+    return qz_filelock_open(lock_path, 0, out);
+}
+static inline qz_status filelock_take(void *h, qz_hold **hold) {
+    return qz_filelock_try_acquire(h, QZ_FILELOCK_EXCLUSIVE, hold);
+}
+static inline qz_status filelock_end(void *h, int64_t ms) { return qz_filelock_free(h, ms); }
+
 static const ready_made ready_mades[] = {
     {"cancel", cancel_make, NULL, cancel_end},
     {"mutex", mutex_make, mutex_take, mutex_end},
@@ -63,6 +78,7 @@ static const ready_made ready_mades[] = {
     {"barrier", barrier_make, NULL, barrier_end},
     {"notify", notify_make, NULL, notify_end},
     {"once", once_make, once_take, once_end},
+    {"filelock", filelock_make, filelock_take, filelock_end},
 };
 
 /* The one of that name, or NULL. */

@@ -2,9 +2,12 @@
 #ifndef READY_MADE_HPP
 #define READY_MADE_HPP
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
+#include <unistd.h>
 
 #include "quiescent.h"
 
@@ -37,6 +40,18 @@ inline const std::map<std::string, ReadyMade> &ready_mades() {
                                        [](qz_mutex *m, qz_hold **hold) { return qz_mutex_lock(m, 0, nullptr, hold); })},
         {"rwlock", ready_made<qz_rwlock>(qz_rwlock_new, qz_rwlock_free,
                                          [](qz_rwlock *l, qz_hold **hold) { return qz_rwlock_read(l, 0, nullptr, hold); })},
+        {"filelock", ready_made<qz_filelock>(
+                         [](qz_filelock **out) {
+                             static const std::string path =
+                                 "/tmp/quiescent-free-table-" + std::to_string(getpid()) + ".lock";
+                             static const int at_end = std::atexit([] { std::remove(path.c_str()); });
+                             (void)at_end;
+                             return qz_filelock_open(path.c_str(), 0, out);
+                         },
+                         qz_filelock_free,
+                         [](qz_filelock *l, qz_hold **hold) {
+                             return qz_filelock_try_acquire(l, QZ_FILELOCK_EXCLUSIVE, hold);
+                         })},
         {"barrier", ready_made<qz_barrier>([](qz_barrier **out) { return qz_barrier_new(2, out); }, qz_barrier_free)},
         {"notify", ready_made<qz_notify>(qz_notify_new, qz_notify_free)},
         {"once", ready_made<qz_once>( // with a value, which can be held

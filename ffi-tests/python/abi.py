@@ -48,7 +48,8 @@ POOL = {
     "QZ_POOL_BEST_EFFORT": 1,
     "QZ_POOL_REQUIRE_MINIMUM": 2,
 }
-CONSTANTS = {"QZ_INFINITE": -1, "QZ_DEFAULT_TIMEOUT": -2}
+FILELOCK = {"QZ_FILELOCK_EXCLUSIVE": 0, "QZ_FILELOCK_SHARED": 1, "QZ_FILELOCK_SIDECAR": 1}
+CONSTANTS = {"QZ_INFINITE": -1, "QZ_DEFAULT_TIMEOUT": -2, **FILELOCK}
 globals().update(STATUS)
 globals().update(STATE)
 globals().update(MISUSE)
@@ -56,7 +57,7 @@ globals().update(POOL)
 globals().update(CONSTANTS)
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = pool = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = pool = filelock = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -201,6 +202,17 @@ class qz_pool_stats(Structure):
     ]
 
 
+class qz_filelock_holder_info(Structure):
+    _fields_ = [
+        ("process", c_uint64),
+        ("since", c_uint64),
+        ("program", c_char * 16),
+        ("host", c_char * 72),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 STRUCTURES = (
     qz_guard,
     qz_rundown,
@@ -212,6 +224,7 @@ STRUCTURES = (
     qz_pool_ops,
     qz_pool_config,
     qz_pool_stats,
+    qz_filelock_holder_info,
 )
 
 # name: (result, *arguments)
@@ -307,6 +320,11 @@ FUNCTIONS = {
     "qz_pool_maintain": (status, pool, POINTER(c_int64)),
     "qz_pool_stats_get": (status, pool, POINTER(qz_pool_stats), c_size_t),
     "qz_pool_free": (status, pool, c_int64),
+    "qz_filelock_open": (status, c_char_p, c_uint32, POINTER(filelock)),
+    "qz_filelock_acquire": (status, filelock, c_uint32, c_int64, cancel, POINTER(hold)),
+    "qz_filelock_try_acquire": (status, filelock, c_uint32, POINTER(hold)),
+    "qz_filelock_holder": (status, filelock, POINTER(qz_filelock_holder_info), c_size_t),
+    "qz_filelock_free": (status, filelock, c_int64),
 }
 
 

@@ -9,6 +9,7 @@ hundred times as much, and every destructor is a Python function.
 import ctypes
 import os
 import sys
+import tempfile
 import threading
 
 import abi
@@ -255,8 +256,15 @@ def pool_make(out):
     return qz.qz_pool_new(ctypes.byref(ops), ctypes.byref(config), out)
 
 
+LOCK_PATH = os.path.join(tempfile.gettempdir(), f"quiescent-free-table-{os.getpid()}.lock")
+
+
 # By the name of the subject; qz_<name>_free ends it.
 READY_MADE = {
+    "filelock": lambda: ReadyMade(
+        lambda out: qz.qz_filelock_open(LOCK_PATH.encode(), 0, out),
+        lambda h, hold: qz.qz_filelock_try_acquire(h, abi.QZ_FILELOCK_EXCLUSIVE, hold),
+    ),
     "rwlock": lambda: ReadyMade(qz.qz_rwlock_new, lambda h, hold: qz.qz_rwlock_read(h, 0, None, hold)),
     "barrier": lambda: ReadyMade(lambda out: qz.qz_barrier_new(2, out)),
     "notify": lambda: ReadyMade(qz.qz_notify_new),
@@ -434,6 +442,8 @@ def main():
         fail(f"free_table.py does not know {function}, the subject {subject} or the case {case}", UNKNOWN)
     getattr(Row(function, subject, *(abi.STATUS[name] for name in sys.argv[4:9])), case)()
     print(f"ok  {function} of a {subject}, {case}", flush=True)
+    if os.path.exists(LOCK_PATH):
+        os.remove(LOCK_PATH)
     os._exit(0)  # handles of other subjects may live on; a quiet exit with them is tested in C
 
 

@@ -28,7 +28,8 @@ macro_rules! contracts {
 contracts! {
     status kind hold guard rundown cache_aware_rundown fork no_memory lane
     handle handle_tokens handle_free handle_hooks handle_occupants handle_threads handle_deadlines handle_many
-    handle_signals stats report misuse cancel mutex semaphore barrier notify rwlock once pool pool_callbacks
+    handle_signals stats report misuse cancel mutex semaphore barrier notify rwlock once
+    pool pool_callbacks filelock
 }
 
 /// Programs whose handles may as well be busy (`keep_busy` in `thing.h`).

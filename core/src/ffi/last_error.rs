@@ -109,6 +109,14 @@ pub(super) fn tell_held(error: Error, handle: AnyHandle) {
     });
 }
 
+/// Says what the operating system refused, or who is in the way.
+pub(super) fn tell_why(words: &dyn std::fmt::Display, os_error: i32) {
+    tell(|text| {
+        let _ = write!(text, "{words}");
+    });
+    OS_ERROR.set(os_error);
+}
+
 /// The calling thread's last refusal, or pending free, in words: a C string, valid until this thread's
 /// next call of a function that answers a [`Status`], or of this one. Empty when nothing was refused
 /// yet.

@@ -45,6 +45,12 @@ impl AnyHandle {
         AnyHandle(bits)
     }
 
+    /// The holds of it that the calling thread has taken and not passed on.
+    #[cfg(unix)]
+    pub(crate) fn holds_of_this_thread(self) -> u32 {
+        Resolved::find(self.bits()).map_or(0, |resolved| resolved.own().holds)
+    }
+
     #[inline]
     pub(crate) fn bits(self) -> u64 {
         self.0

@@ -46,6 +46,8 @@ pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify, NotifyWaitError};
 pub use once::OnceCell;
 pub use once_error::{OnceCellError, OnceInitError};
+#[cfg(all(unix, not(loom)))]
+pub(crate) use owner::this_thread;
 pub use pool::{
     AsyncResourceFactory, Blocking, DestroyReason, GenericPool, Pool, PoolConfig, PoolError, PoolFuture, PoolStats,
     PoolTryAcquireError, PooledResource, WarmupStrategy,

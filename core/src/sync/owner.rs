@@ -30,7 +30,7 @@ impl Owner {
 }
 
 /// A number that no other thread of this process has, or ever had.
-fn this_thread() -> u64 {
+pub(crate) fn this_thread() -> u64 {
     static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(NOBODY);
     #[cfg(not(loom))]
     thread_local! {

@@ -1,0 +1,64 @@
+//! The operating system's lock: tried, never waited for, and given back.
+//!
+//! It is `flock`, the lock of an open file description. It excludes other processes and other descriptions within this one, meets
+//! `flock(1)` and std's `File::lock`, ends by itself when the process does, and nobody's closing of another descriptor of the
+//! same file drops it (as it drops those of `fcntl(F_SETLK)`). `fcntl(F_OFD_SETLK)` would do as well, but does not meet the others.
+//! On NFS, Linux makes it a lock of the whole file at the server: other machines are excluded, too, while the server answers; what is
+//! mounted with `local_lock` excludes this machine's processes only.
+//!
+//! # Given back by unlocking, then closing
+//!
+//! A forked child has a copy of the descriptor, and with it a share of the lock. It must not unlock, which would end the
+//! parent's: so only the process that took the lock does; a child closes its copy. And the process that took it must not merely
+//! close, as then the lock would last until the child's copy is closed, too. Also, Linux tells of a close *before* it ends the lock: who
+//! is woken by that would try in vain, if it was not unlocked before.
+
+use crate::file_lock::sidecar::Content;
+use crate::file_lock::system::Errno;
+use crate::file_lock::{LockMode, holder, system};
+use std::os::fd::OwnedFd;
+
+/// A file that is locked. Given back by its drop.
+pub(super) struct Locked {
+    file: OwnedFd,
+    process: u32,
+    /// Whether it is written down in the file who holds it.
+    is_noted: bool,
+}
+
+/// What came of it.
+pub(super) enum Attempt {
+    Locked(Locked),
+    /// By somebody else.
+    Held(OwnedFd),
+}
+
+/// Tries to lock `file`.
+pub(super) fn attempt(file: OwnedFd, mode: LockMode) -> Result<Attempt, Errno> {
+    let operation = match mode {
+        LockMode::Exclusive => libc::LOCK_EX,
+        LockMode::Shared => libc::LOCK_SH,
+    };
+    if system::lock(&file, operation)? {
+        return Ok(Attempt::Locked(Locked { file, process: system::process_id(), is_noted: false }));
+    }
+    Ok(Attempt::Held(file))
+}
+
+impl Locked {
+    /// Writes down who holds it, if that is allowed.
+    pub(super) fn note(&mut self, content: Content, mode: LockMode) {
+        self.is_noted = holder::note(&self.file, content, mode);
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.process == system::process_id() {
+            if self.is_noted {
+                holder::note_release(&self.file);
+            }
+            system::unlock(&self.file);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The calls of the operating system: each repeats itself after a signal, and answers an error number.
+//!
+//! Not those of `std::fs`: they allocate for long paths, and end the process when there is no memory.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// The error number of a call that failed.
+pub(super) type Errno = i32;
+
+/// Of the call that just failed.
+fn errno() -> Errno {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// Repeats `call` until it is not interrupted; negative is an error.
+pub(super) fn repeat<N: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() -> N) -> Result<N, Errno> {
+    loop {
+        let answer = call();
+        if answer >= N::from(0) {
+            return Ok(answer);
+        }
+        let errno = errno();
+        if errno != libc::EINTR {
+            return Err(errno);
+        }
+    }
+}
+
+/// Opens for reading and writing. Never blocks (on a pipe) and gets no terminal; not inherited through `exec`.
+pub(super) fn open(path: &CStr, more_flags: i32) -> Result<OwnedFd, Errno> {
+    let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | more_flags;
+    // SAFETY: `path` is a C string; the mode is read if the file is created.
+    let descriptor = repeat(|| unsafe { libc::open(path.as_ptr(), flags, 0o666 as libc::c_uint) })?;
+    // SAFETY: it was just opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Opens for reading what is there; as [`open`] otherwise.
+pub(super) fn open_to_read(path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+    // SAFETY: `path` is a C string.
+    let descriptor = repeat(|| unsafe { libc::open(path.as_ptr(), flags) })?;
+    // SAFETY: it was just opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// What `file` is.
+pub(super) fn stat(file: &OwnedFd) -> Result<libc::stat, Errno> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` is writable.
+    repeat(|| unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: written.
+    Ok(unsafe { stat.assume_init() })
+}
+
+/// What `path` leads to.
+pub(super) fn stat_path(path: &CStr) -> Result<libc::stat, Errno> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: a C string, and `stat` is writable.
+    repeat(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: written.
+    Ok(unsafe { stat.assume_init() })
+}
+
+pub(super) fn make_directory(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: a C string.
+    repeat(|| unsafe { libc::mkdir(path.as_ptr(), 0o777) }).map(|_| ())
+}
+
+/// Removes an empty directory.
+pub(super) fn remove_directory(path: &CStr) {
+    // SAFETY: a C string.
+    unsafe { libc::rmdir(path.as_ptr()) };
+}
+
+/// `flock`, which never blocks here: whether it is locked now.
+pub(super) fn lock(file: &OwnedFd, operation: i32) -> Result<bool, Errno> {
+    // SAFETY: plain numbers.
+    match repeat(|| unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) }) {
+        Ok(_) => Ok(true),
+        Err(libc::EWOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Ends the lock of every copy of this descriptor, those in forked children included.
+pub(super) fn unlock(file: &OwnedFd) {
+    // SAFETY: plain numbers.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
+/// As much of the beginning of `file` as there is.
+pub(super) fn read_at_start(file: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: `bytes` is writable for its length.
+    let read = repeat(|| unsafe { libc::pread(file.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) })?;
+    Ok(usize::try_from(read).unwrap_or(0))
+}
+
+/// Overwrites the beginning of `file`, in one step.
+pub(super) fn write_at_start(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+    // SAFETY: `bytes` is readable for its length.
+    repeat(|| unsafe { libc::pwrite(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) }).map(|_| ())
+}
+
+/// The directory that relative paths begin at; with a NUL.
+pub(super) fn current_directory(bytes: &mut [u8]) -> Result<&CStr, Errno> {
+    // SAFETY: `bytes` is writable for its length.
+    if unsafe { libc::getcwd(bytes.as_mut_ptr().cast(), bytes.len()) }.is_null() {
+        return Err(errno());
+    }
+    CStr::from_bytes_until_nul(bytes).map_err(|_| libc::ERANGE)
+}
+
+/// This process.
+pub(super) fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// Whether `process` of this machine certainly ended.
+pub(super) fn has_ended(process: u32) -> bool {
+    // SAFETY: signal 0 is none; plain numbers.
+    libc::pid_t::try_from(process).is_ok_and(|process| unsafe { libc::kill(process, 0) } != 0 && errno() == libc::ESRCH)
+}
+
+/// This machine's name.
+pub(super) fn host_name(bytes: &mut [u8]) {
+    // SAFETY: `bytes` is writable for its length.
+    if unsafe { libc::gethostname(bytes.as_mut_ptr().cast(), bytes.len()) } != 0 {
+        bytes.fill(0);
+    }
+    if let Some(last) = bytes.last_mut() {
+        *last = 0;
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn wall_clock() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,193 @@
+//! How a waiter learns that a lock which another process holds may be free.
+//!
+//! One thread for the whole process sleeps for all that wait. It wakes a waiter when the system tells that the locked file was closed
+//! (or removed, or renamed) by somebody, and from time to time: after 1 ms, then after twice as long each, up to 50 ms. For not
+//! every holder closes the file when it unlocks it, and not every file system tells. The waiter looks again by itself.
+//!
+//! The thread begins with the first wait, and ends, with its descriptors, a tenth of a second after the last one. It handles no
+//! signals. A wait that ends is off the list when its drop returns: nothing of it is left.
+//!
+//! # No wake-up is lost
+//!
+//! The waiter begins the watch, then tries once more, then sleeps. Who closes the file after that try is told of; who did before
+//! let it succeed.
+
+use crate::deadline::{Deadline, now};
+use crate::file_lock::process::Process;
+use crate::file_lock::system::Errno;
+use crate::shared::Shared;
+use notifier::{Notifier, Watched};
+use parking_lot::Mutex;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::sync::Notify;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "watch/inotify.rs"]
+mod notifier;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "watch/back_off.rs"]
+mod notifier;
+#[path = "watch/thread.rs"]
+mod thread;
+
+const MILLISECOND: u64 = 1_000_000;
+const FIRST_PAUSE: u64 = MILLISECOND;
+const LONGEST_PAUSE: u64 = 50 * MILLISECOND;
+/// How long the thread stays when nobody waits.
+const LINGER: u64 = 100 * MILLISECOND;
+/// So many are woken between two looks at the list.
+const BATCH: usize = 32;
+
+/// All that wait in this process.
+pub(super) struct Watcher(Mutex<State>);
+
+struct State {
+    /// While there is a thread.
+    notifier: Option<Shared<Notifier>>,
+    /// Until when that sleeps.
+    sleeps_until: u64,
+    waits: Vec<Entry>,
+    last: u64,
+}
+
+struct Entry {
+    number: u64,
+    watched: Watched,
+    changed: Shared<Notify>,
+    /// When it is woken next, and how long after that again.
+    due: u64,
+    pause: u64,
+}
+
+/// A wait: ends with its drop.
+pub(super) struct Watch {
+    process: &'static Process,
+    number: u64,
+    changed: Shared<Notify>,
+}
+
+impl Watcher {
+    pub(super) fn new() -> Watcher {
+        Watcher(Mutex::new(State { notifier: None, sleeps_until: 0, waits: Vec::new(), last: 0 }))
+    }
+}
+
+impl Watch {
+    /// Begins to watch `file`, which stays open until the drop.
+    pub(super) fn begin(process: &'static Process, file: &OwnedFd) -> Result<Watch, Errno> {
+        let changed = Shared::try_new(Notify::const_new()).ok_or(libc::ENOMEM)?;
+        let mut state = process.watcher.0.lock();
+        state.waits.try_reserve(1).map_err(|_| libc::ENOMEM)?;
+        let notifier = match &state.notifier {
+            Some(notifier) => notifier.clone(),
+            None => {
+                let notifier = Shared::try_new(Notifier::new()?).ok_or(libc::ENOMEM)?;
+                // It waits for our lock.
+                thread::start(process)?;
+                state.sleeps_until = 0;
+                state.notifier = Some(notifier.clone());
+                notifier
+            }
+        };
+        state.last += 1;
+        let number = state.last;
+        let due = now() + FIRST_PAUSE;
+        let watched = notifier.watch(file);
+        state.waits.push(Entry { number, watched, changed: changed.clone(), due, pause: FIRST_PAUSE });
+        if due < state.sleeps_until {
+            notifier.wake();
+        }
+        Ok(Watch { process, number, changed })
+    }
+
+    /// Waits until the lock may be free. What came since the last wait is not missed.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A forked child has neither the thread nor a say in what it watches.
+        if !self.process.is_current() {
+            return;
+        }
+        let mut state = self.process.watcher.0.lock();
+        if let Some(position) = state.waits.iter().position(|entry| entry.number == self.number) {
+            let entry = state.waits.swap_remove(position);
+            if let Some(notifier) = &state.notifier {
+                notifier.unwatch(entry.watched);
+            }
+        }
+    }
+}
+
+impl State {
+    fn next_due(&self) -> Option<u64> {
+        self.waits.iter().map(|entry| entry.due).min()
+    }
+
+    /// Those that are to be woken, as many as fit; whether there may be more.
+    fn take_due(&mut self, batch: &mut [Option<Shared<Notify>>; BATCH]) -> bool {
+        let now = now();
+        let due = self.waits.iter_mut().filter(|entry| entry.due <= now);
+        let mut full = true;
+        let mut due = due.fuse();
+        for place in batch {
+            let Some(entry) = due.next() else {
+                full = false;
+                break;
+            };
+            *place = Some(entry.changed.clone());
+            entry.due = now + entry.pause;
+            entry.pause = (entry.pause * 2).min(LONGEST_PAUSE);
+        }
+        full
+    }
+}
+
+/// The thread.
+fn run(process: &'static Process) {
+    let Some(notifier) = process.watcher.0.lock().notifier.clone() else { return };
+    let mut alone_since = None;
+    loop {
+        let until = {
+            let mut state = process.watcher.0.lock();
+            let until = match state.next_due() {
+                Some(due) => {
+                    alone_since = None;
+                    due
+                }
+                None => *alone_since.get_or_insert_with(now) + LINGER,
+            };
+            if state.waits.is_empty() && now() >= until {
+                state.notifier = None;
+                return;
+            }
+            state.sleeps_until = until;
+            until
+        };
+        notifier.sleep(Deadline::from_bits(until));
+        notifier.changes(|watched| {
+            let mut state = process.watcher.0.lock();
+            for entry in state.waits.iter_mut().filter(|entry| entry.watched == watched) {
+                entry.due = 0;
+                entry.pause = FIRST_PAUSE;
+            }
+        });
+        loop {
+            let mut batch = [const { None }; BATCH];
+            let may_be_more = process.watcher.0.lock().take_due(&mut batch);
+            for changed in batch.into_iter().flatten() {
+                // A waker is anybody's code: not under our lock, and its panic ends here.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| changed.notify_one())) {
+                    std::mem::forget(payload);
+                }
+            }
+            if !may_be_more {
+                break;
+            }
+        }
+    }
+}
