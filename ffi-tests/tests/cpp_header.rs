@@ -63,6 +63,14 @@ fn all_units(compiler: &str, standard: &str, has_exceptions: bool, optimised: &s
     Some(execute(built.build()))
 }
 
+/// With the compiler that the other tests use. (What scripts/sabotage breaks in the header is caught here.)
+#[test]
+fn every_class_is_used() {
+    let built = program("hpp").std("c++17").flag("-O0");
+    let units = UNITS.iter().chain(THROWING_UNITS);
+    println!("{}", execute(units.fold(built, Program::source).build()));
+}
+
 /// Not optimised, because it is the front ends that differ.
 fn matrix(has_exceptions: bool) {
     let mut run = 0;
@@ -163,6 +171,19 @@ fn mistakes_do_not_compile() {
         }
         assert!(compiles(CASES + 1).unwrap_err().contains("no such case"), "a mistake is not tried");
     }
+}
+
+/// What README says under "Start in C++", around which only `main` is put, and what the reader's own class does.
+#[test]
+fn the_start_in_the_readme() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let section = readme.split_once("## Start in C++\n").expect("README has that section").1;
+    let code = section.split_once("```cpp\n").unwrap().1.split_once("```").unwrap().0;
+    let (above, body) = code.split_at(code.find("quiescent::handle<session> h(").expect("it makes a handle"));
+    let own = "void session::query() {}\nvoid session::on_close() {}\n";
+    let path = scratch_dir().join("readme.cpp");
+    std::fs::write(&path, format!("{above}{own}int main() {{\n{body}return r.is_closing() ? 0 : 1;\n}}\n")).unwrap();
+    execute(program("readme-cpp").std("c++14").source(path).build());
 }
 
 fn race() -> Program {
