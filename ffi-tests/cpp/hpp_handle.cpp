@@ -50,6 +50,9 @@ struct plain {
 
 struct closed_kind {};
 
+// Its 31st byte is half a character.
+struct a_name_that_is_cut_in_an_\u00e4\u00e4\u00e4 {};
+
 // Not to be changed.
 struct foreign {
     bool stopped = false;
@@ -209,6 +212,11 @@ void each_class_is_a_kind() {
     EXPECT(handle_ref<app::session>(p.get()).hold(nothrow), QZ_ERR_WRONG_KIND);
     EXPECT(handle_ref<app::plain>(reinterpret_cast<qz_handle *>(&ended)).enter(nothrow), QZ_ERR_BAD_HANDLE);
     EXPECT(handle_ref<app::plain>().enter(nothrow), QZ_ERR_NULL);
+    // Named as the class is, in UTF-8, however long that is.
+    auto named = handle<app::a_name_that_is_cut_in_an_\u00e4\u00e4\u00e4>::make(
+        nothrow, std::make_unique<app::a_name_that_is_cut_in_an_\u00e4\u00e4\u00e4>());
+    EXPECT(named, QZ_OK);
+    CHECK(std::strncmp(named->info(nothrow)->kind, "app::a_name_that_is_cut_in_an_", 30) == 0);
     handle<app::plain> moved = std::move(p);
     EXPECT(p.enter(nothrow), QZ_ERR_NULL);
     EXPECT(p.hold(nothrow), QZ_ERR_NULL);

@@ -176,16 +176,14 @@ private:
 
     // From what the compiler calls this function: "... [with T = session]", "... [T = session]".
     static void write_name(char (&out)[32]) noexcept {
-        std::memcpy(out, "object", sizeof "object");
+        copy_cut(out, "object", 6);
 #ifdef __GNUC__
         const char *begin = std::strstr(__PRETTY_FUNCTION__, "T = ");
         if (!begin) return;
         begin += 4;
         std::size_t length = std::strcspn(begin, ";");
         if (begin[length] == '\0' && length > 0) --length; // the bracket
-        if (length >= sizeof out) length = sizeof out - 1;
-        std::memcpy(out, begin, length);
-        out[length] = '\0';
+        copy_cut(out, begin, length);
 #endif
     }
 };

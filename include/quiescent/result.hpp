@@ -3,6 +3,19 @@
 #error "include <quiescent.hpp>"
 #endif
 QZ_HPP_BEGIN
+namespace detail {
+
+// As much of a text as there is room for, and not half a character.
+template <std::size_t N> void copy_cut(char (&out)[N], const char *text, std::size_t length) noexcept {
+    if (length >= N) {
+        length = N - 1;
+        while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
+    }
+    std::memcpy(out, text, length);
+    out[length] = '\0';
+}
+
+} // namespace detail
 
 // A refusal: what the C function answered, and this thread's words for it at that time. Allocates nothing.
 class failure {
@@ -11,14 +24,7 @@ public:
     explicit failure(qz_status status) noexcept : failure(status, qz_last_error()) { os_error_ = qz_last_os_error(); }
 
     failure(qz_status status, const char *words) noexcept : status_(status), os_error_(0) {
-        std::size_t length = std::strlen(words);
-        if (length >= sizeof words_) {
-            length = sizeof words_ - 1;
-            // Not in the middle of a character.
-            while (length > 0 && (static_cast<unsigned char>(words[length]) & 0xC0U) == 0x80U) --length;
-        }
-        std::memcpy(words_, words, length);
-        words_[length] = '\0';
+        detail::copy_cut(words_, words, std::strlen(words));
     }
 
     qz_status status() const noexcept { return status_; }
