@@ -107,7 +107,7 @@ fn optimised() {
 fn in_two_units() {
     let object = |unit: &str, flags: &[&str]| {
         let object = program("hpp-odr").std("c++14").link(Link::None).flag("-c").source(unit);
-        flags.iter().fold(object, |object, flag| object.flag(flag)).build()
+        flags.iter().fold(object, Program::flag).build()
     };
     let (with, without): (&[&str], &[&str]) = (&[], &["-fno-exceptions"]);
     let (first, second) = ("ffi-tests/cpp/hpp_odr_first.cpp", "ffi-tests/cpp/hpp_odr_second.cpp");
