@@ -60,6 +60,13 @@ CHECKS = {
         {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
         prepare=("build", "--quiet", "-p", "quiescent", "--release"),
     ),
+    "cpp_header": Check(
+        "cpp_header",
+        "sabotage/ffi",
+        ["-p", "quiescent-ffi-tests", "--test", "cpp_header"],
+        {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
+        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
+    ),
 }
 
 WORD = "core/src/word.rs"
@@ -107,6 +114,8 @@ POOL = "core/src/sync/pool.rs"
 POOL_INVENTORY = "core/src/sync/pool/inventory.rs"
 POOL_PLACE = "core/src/sync/pool/place.rs"
 POOL_RESOURCE = "core/src/sync/pool/resource.rs"
+
+CPP_HANDLE = "include/quiescent/handle.hpp"
 
 RULES = [
     # The word: permission, identity and count in one step.
@@ -673,4 +682,24 @@ RULES = [
          "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;", "contract", "filelock"),
     Rule("lock-forked", "a forked child takes its parent's table for its own", "core/src/file_lock/process.rs",
          ".filter(|process| process.id == id)", ".filter(|process| process.id > 0)", "file_lock", "holder::a_forked_child_waits"),
+    # The C++ header.
+    Rule("cpp-over", "an owner frees again what is over, which counts as a double free", "include/quiescent/token.hpp",
+         "        if (!is_over) static_cast", "        static_cast<void>(is_over);\n        static_cast", "cpp_header", "every_class_is_used"),
+    Rule("cpp-boundary", "an exception crosses a C frame", "include/quiescent/callback.hpp",
+         "catch (...) {\n        swallowed()", "catch (const std::exception &) {\n        swallowed()", "cpp_header", "every_class_is_used"),
+    Rule("cpp-deleter", "a deleter that throws ends the process", CPP_HANDLE,
+         "owned.get_deleter()(owned.release());", "owned.reset();", "cpp_header", "every_class_is_used"),
+    Rule("cpp-moved-entry", "an entry that was moved from leaves, too", CPP_HANDLE,
+         "        : handle_(std::exchange(other.handle_, nullptr)), object_", "        : handle_(other.handle_), object_",
+         "cpp_header", "every_class_is_used"),
+    Rule("cpp-object-lost", "after a refusal the caller's object is gone", CPP_HANDLE,
+         "Object(std::move(box->owned));", "Object(nullptr, box->owned.get_deleter());", "cpp_header", "every_class_is_used"),
+    Rule("cpp-fork", "a forked child cannot make handles of a class that its parent used", CPP_HANDLE,
+         "made.status() == QZ_ERR_FORKED", "made.status() == QZ_ERR_PANIC", "cpp_header", "every_class_is_used"),
+    Rule("cpp-cancel-lost", "a wait with a cancel token that was moved from cannot be cancelled", "include/quiescent/cancel.hpp",
+         "reinterpret_cast<qz_cancel *>(std::uintptr_t{2})", "nullptr", "cpp_header", "every_class_is_used"),
+    Rule("cpp-early", "a timeout is rounded down", "include/quiescent/timeout.hpp",
+         "down.count() + (down < duration ? 1 : 0)", "down.count()", "cpp_header", "every_class_is_used"),
+    Rule("cpp-modes", "code with exceptions is given functions without catch", "include/quiescent.hpp",
+         "inline namespace without_exceptions", "inline namespace with_exceptions", "cpp_header", "in_two_units"),
 ]

@@ -1,0 +1,43 @@
+// All tests of quiescent.hpp in one program: the header in several translation units, which must agree.
+#include "hpp_check.hpp"
+
+void waits();
+void handles();
+void embedded();
+#ifdef __cpp_exceptions
+void throwing();
+void callbacks();
+#endif
+const void *waits_unit();
+const void *handles_unit();
+
+bool &out_of_memory() {
+    static thread_local bool is = false;
+    return is;
+}
+// In this unit: where it is seen together with a delete, compilers say that they do not match.
+void *operator new(std::size_t size, const std::nothrow_t &) noexcept {
+    return out_of_memory() ? nullptr : std::malloc(size);
+}
+
+namespace {
+
+void the_units_share_their_variables() {
+    const void *mine = &quiescent::detail::swallowed();
+    CHECK(waits_unit() == mine && handles_unit() == mine);
+}
+
+} // namespace
+
+int main() {
+    EXPECT(qz_misuse_set_level(QZ_MISUSE_COUNT), QZ_OK);
+    RUN(the_units_share_their_variables);
+    waits();
+    handles();
+    embedded();
+#ifdef __cpp_exceptions
+    throwing();
+    callbacks();
+#endif
+    return 0;
+}
