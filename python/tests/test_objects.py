@@ -164,7 +164,8 @@ class Lives(unittest.TestCase):
 class FreeRace(unittest.TestCase):
     def test_eight_threads_use_and_free_at_random(self):
         """Nothing crashes, each object is destroyed exactly once, and never while it is used."""
-        lock, alive, destroyed, early = threading.Lock(), [], {}, []
+        # No lock: on_destroy may run inside the garbage collector, on a thread that has it.
+        alive, destroyed, early = [], [], []
         overlap = [0]
         names = ("read", "write", "look")
 
@@ -174,14 +175,12 @@ class FreeRace(unittest.TestCase):
 
         def on_destroy(session):
             session.is_open = False
-            with lock:
-                destroyed[session.number] = destroyed.get(session.number, 0) + 1
+            destroyed.append(session.number)
 
         numbers = iter(range(1 << 40))
 
         def open_one():
-            with lock:
-                session = Session(next(numbers))
+            session = Session(next(numbers))
             alive.append(weakref.ref(session))
             return q.Handle(session, on_destroy=on_destroy)
 
@@ -230,8 +229,7 @@ class FreeRace(unittest.TestCase):
             del handle, shared
             gc.collect()
         self.assertEqual(early, [])
-        self.assertEqual(set(destroyed.values()), {1})
-        self.assertEqual(len(destroyed), opened)
+        self.assertEqual(sorted(destroyed), list(range(opened)))
         eventually(lambda: not any(one() for one in alive), "every object is gone")
         self.assertGreater(opened, 100)
         self.assertGreater(overlap[0], 20)

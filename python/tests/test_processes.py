@@ -354,12 +354,14 @@ class Ends(Process):
                         semaphore.hold()
                     def wait_freed():
                         handle.wait_freed()
+                    is_inside = threading.Event()
                     def inside():
                         with handle.enter("inside"):
+                            is_inside.set()
                             time.sleep(1000)
-                    works = [inside, inside] + 3 * [%s]
-                    for work in works:
+                    for work in [inside] + 3 * [%s]:
                         threading.Thread(target=work, daemon=True).start()
+                        is_inside.wait()
                     time.sleep(0.15)
                     print("done", flush=True)
                     """

@@ -16,6 +16,7 @@ KeyboardInterrupt follows. `wait_freed` has no place to lose, and is cut into sl
 
 import _thread
 import contextlib
+import ctypes
 import itertools
 import os
 import signal
@@ -64,6 +65,7 @@ def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
             status = _until_signal(call, _left(deadline), whole)
             if status != _abi.QZ_ERR_CANCELLED or qz.qz_cancel_is_cancelled(whole):
                 return status
+            _run_signal_handlers()
     finally:
         if whole.value:
             qz.qz_cancel_free(whole, 0)
@@ -81,6 +83,12 @@ def wait_in_slices(call: Callable[[int], int], timeout: Optional[float]) -> int:
         status = call(left if is_last else _SLICE)
         if is_last or status != _abi.QZ_ERR_TIMEOUT:
             return status
+        _run_signal_handlers()
+
+
+def _run_signal_handlers() -> None:
+    """Those that are due, in the main thread. CPython 3.12 and 3.13 forget to after a fork by another thread."""
+    ctypes.pythonapi.PyErr_CheckSignals()
 
 
 # What set_wakeup_fd was before each wait of the main thread that lasts: waits in signal handlers nest.
