@@ -46,7 +46,10 @@ fn every_number_is_the_headers() {
         serde_json::from_value(declared["constants"].clone()).expect("a map of numbers");
     let mut header = parsed_header::constants();
     header.retain(|name, _| !name.starts_with("QZ_VERSION"));
-    assert_eq!(python, header, "python/src/quiescent/_abi.py (left) and include/quiescent.h (right) have other numbers");
+    assert_eq!(
+        python, header,
+        "python/src/quiescent/_abi.py (left) and include/quiescent.h (right) have other numbers"
+    );
 }
 
 #[test]

@@ -25,7 +25,9 @@ fn python_quietly() -> Option<Command> {
 /// Runs the package's tests.
 fn unittest(python: &mut Command) -> Outcome {
     let outcome = run(
-        python.args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest", "discover", "--start-directory"]).arg(tests()),
+        python
+            .args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest", "discover", "--start-directory"])
+            .arg(tests()),
         LIMIT,
     );
     outcome.expect_success();
