@@ -1,0 +1,173 @@
+"""The user's own Python objects behind handles."""
+
+import os
+from ctypes import byref, c_size_t, c_void_p, sizeof
+from types import TracebackType
+from typing import Callable, Dict, Generic, Optional, Type, TypeVar, cast
+
+from . import _abi, _callbacks
+from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
+from ._callbacks import entries, may_call_back
+from ._errors import Forked, check
+from ._handles import AnyHandle, Hold, no_pickle
+from ._library import qz
+
+T = TypeVar("T")
+
+_operation_names: Dict[str, bytes] = {}
+
+
+def _operation_name(name: Optional[str]) -> Optional[bytes]:
+    """The library keeps the address: each name is kept for ever, once."""
+    if name is None:
+        return None
+    kept = _operation_names.get(name)
+    if kept is None:
+        new = text(name, "operation")
+        _callbacks.keep_for_ever(new)
+        kept = _operation_names.setdefault(name, new)
+    return kept
+
+
+class Kind(AnyHandle):
+    """What the handles of one sort have in common: a name in reports, and an end. `with` closes it."""
+
+    def __init__(self, name: str) -> None:
+        ops = _abi.qz_kind_ops(sizeof(_abi.qz_kind_ops), _callbacks.close, _callbacks.destroy, None)
+        super().__init__(qz.qz_kind_new, text(name, "name"), byref(ops))
+
+    def close(self, timeout: Optional[float] = DEFAULT_TIMEOUT) -> int:
+        """Ends it together with its handles; answers how many are left, because somebody is inside."""
+        left = c_size_t()
+        check(may_call_back(qz.qz_kind_close, self._token, milliseconds(timeout), byref(left)))
+        self._forgotten.detach()
+        return left.value
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        """Closes it, unless that has been done, and with it all of its handles."""
+        if self._forgotten.alive:
+            try:
+                self.close()
+            except Forked:
+                pass
+
+
+# Of handles without a kind of their own; none before the first one, and in a forked child.
+_default: Dict[str, Kind] = {}
+
+
+def _default_kind() -> Kind:
+    found = _default.get("python")
+    if found is None:
+        new = Kind("python")
+        found = _default.setdefault("python", new)
+        if found is not new:
+            new.close(0)
+    return found
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_default.clear)
+
+
+class Handle(AnyHandle, Generic[T]):
+    """A Python object that may be freed from any thread, while others use it.
+
+    The object is kept alive until those inside have left after a free, and not longer.
+    """
+
+    def __init__(
+        self,
+        object: T,
+        *,
+        on_close: Optional[Callable[[T], object]] = None,
+        on_destroy: Optional[Callable[[T], object]] = None,
+        kind: Optional[Kind] = None,
+        label: Optional[str] = None,
+    ) -> None:
+        """Puts `object` behind a new handle.
+
+        `on_close` wakes what blocks in operations: called by a free while somebody is inside, again and again, on that
+        thread. `on_destroy` is called once, after the last leave, on the thread of whichever call comes last; hold no lock
+        there that it takes. What they raise goes to sys.unraisablehook.
+        """
+        entry = _callbacks.Entry(object, on_close, on_destroy)
+        entries[id(entry)] = entry
+        self._kind = _default_kind() if kind is None else kind
+        try:
+            super().__init__(qz.qz_handle_new, self._kind.token, id(entry))
+        except BaseException:
+            entries.pop(id(entry), None)
+            raise
+        if label is not None:
+            self.set_label(label)
+
+    def enter(self, operation: Optional[str] = None) -> "Operation[T]":
+        """`with handle.enter("query") as object: …`: it cannot be destroyed in there. Raises `Freed`.
+
+        `operation` names the operation in reports. Each name is kept for ever: a few literals, not one for each call.
+        """
+        return Operation(self, _operation_name(operation))
+
+    def hold(self, operation: Optional[str] = None) -> "ObjectHold[T]":
+        """As `enter`, for what outlives a `with` or ends on another thread: begun at once, ended by `release`."""
+        found, out = c_void_p(), c_void_p()
+        name = _operation_name(operation)
+        try:
+            check(qz.qz_handle_hold(self._token, self._kind.token, name, byref(found), byref(out)))
+            assert out.value is not None and found.value is not None
+            return ObjectHold(self, out.value, cast(T, entries[found.value].object))
+        except BaseException:
+            if out.value:
+                may_call_back(qz.qz_hold_release, out.value)
+            raise
+
+
+class Operation(Generic[T]):
+    """An operation on a handle's object: begun and ended by `with`, in one thread."""
+
+    __slots__ = ("_handle", "_name")
+
+    def __init__(self, handle: Handle[T], name: Optional[bytes]) -> None:
+        self._handle, self._name = handle, name
+
+    def __enter__(self) -> T:
+        handle, found = self._handle, c_void_p()
+        try:
+            check(qz.qz_handle_enter(handle._token, handle._kind._token, self._name, byref(found)))
+            assert found.value is not None
+            return cast(T, entries[found.value].object)
+        except BaseException:
+            if found.value:
+                may_call_back(qz.qz_handle_leave, handle._token)
+            raise
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        try:
+            check(may_call_back(qz.qz_handle_leave, self._handle._token))
+        except Forked:
+            pass
+
+    __reduce_ex__ = no_pickle
+
+
+class ObjectHold(Hold, Generic[T]):
+    """An operation that any thread may end."""
+
+    def __init__(self, of: AnyHandle, token: int, object: T) -> None:
+        self._object: Optional[T] = object
+        super().__init__(of, token)
+
+    @property
+    def object(self) -> T:
+        """The object, until it is released."""
+        return cast(T, self._object)
+
+    def release(self) -> bool:
+        """Gives it back. True: this call did; False: it was before."""
+        self._object = None
+        return super().release()

@@ -1,0 +1,61 @@
+"""What the tests share: programs that run in a process of their own, threads that are joined, and waiting for a moment."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import Any, Callable, List
+
+# The package in the source tree, unless the tests are to use the installed one.
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src")
+IS_INSTALLED = "QUIESCENT_TEST_INSTALLED" in os.environ
+if not IS_INSTALLED:
+    sys.path.insert(0, SOURCE)
+
+
+def run_program(program: str, *options: str, timeout: float = 60, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs Python text in a new interpreter; a hang is a failure."""
+    environment = {**os.environ, **variables}
+    if not IS_INSTALLED:
+        environment["PYTHONPATH"] = SOURCE
+    command = [sys.executable, "-B", *options, "-c", textwrap.dedent(program)]
+    return subprocess.run(command, env=environment, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def eventually(claim: Callable[[], Any], what: str, within: float = 20) -> None:
+    end = time.monotonic() + within
+    while not claim():
+        assert time.monotonic() < end, f"still not: {what}"
+        time.sleep(0.002)
+
+
+class Threads:
+    """Joins them at the end, and raises what one of them raised."""
+
+    def __init__(self) -> None:
+        self.threads: List[threading.Thread] = []
+        self.errors: List[BaseException] = []
+
+    def start(self, work: Callable[..., Any], *arguments: Any) -> threading.Thread:
+        def run() -> None:
+            try:
+                work(*arguments)
+            except BaseException as error:
+                self.errors.append(error)
+
+        thread = threading.Thread(target=run)
+        self.threads.append(thread)
+        thread.start()
+        return thread
+
+    def __enter__(self) -> "Threads":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a thread hangs"
+        if self.errors:
+            raise self.errors[0]
