@@ -69,6 +69,15 @@ const REQUIRED: &[&str] = &[
     "AcquireError",
     "TryAcquireError",
     "PoolReturn",
+    "PackLock",
+    "PackLock::open",
+    "PackLock::acquire",
+    "PackLock::acquire_async",
+    "PackLock::acquire_cancellable",
+    "PackLock::try_acquire",
+    "PackLockHold",
+    "PackLockError",
+    "PackLockErrorOrCancelled",
 ];
 
 #[test]
@@ -199,7 +208,7 @@ fn is_public_definition(line: &str, name: &str) -> bool {
 
 fn is_definition(line: &str, name: &str) -> bool {
     const KEYWORDS: [&str; 6] = ["fn", "struct", "enum", "const", "type", "trait"];
-    const QUALIFIERS: [&str; 4] = ["const", "unsafe", "extern", "\"C\""];
+    const QUALIFIERS: [&str; 5] = ["const", "async", "unsafe", "extern", "\"C\""];
     let mut before = "";
     for word in line.split_whitespace() {
         if KEYWORDS.contains(&before) && word.split(|c: char| !is_identifier(c)).next() == Some(name) {
