@@ -26,7 +26,7 @@
 //! | step | on the way out, or dropped here |
 //! |---|---|
 //! | 1. which file is it (made, if it is missing) | nothing to undo |
-//! | 2. the turn in this process ([`domain`]) | out of the line |
+//! | 2. the turn in this process (`domain.rs`) | out of the line |
 //! | 3. open it; another one by now: from 1 | closed, turn back |
 //! | 4. `flock` without blocking; held: watch it, sleep, again | unwatched, closed, turn back |
 //! | 5. the name still leads to it; no: from 1 | unlocked, closed, turn back |

@@ -1,12 +1,10 @@
 //! Pools of resources: each takes one that is idle, touches it, and gives it back.
 
+use super::waits::at_once;
 use crate::subject::{Payload, Role, Subject, repeated};
 use quiescent_core::Wait;
 use quiescent_core::sync::{Blocking, GenericPool, PoolConfig};
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 const SIZE: u32 = 4;
 
@@ -61,14 +59,6 @@ fn deadpool() -> deadpool::managed::Pool<DeadpoolMaker> {
 
 fn r2d2() -> r2d2::Pool<R2d2Maker> {
     r2d2::Pool::builder().max_size(SIZE).test_on_check_out(false).build(R2d2Maker).expect("these are allowed")
-}
-
-/// A future that need not wait.
-fn at_once<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("one is idle"),
-    }
 }
 
 pub fn subjects() -> Vec<Box<dyn Subject>> {

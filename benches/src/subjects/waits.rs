@@ -14,7 +14,7 @@ use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 /// A future that need not wait.
-fn at_once<F: Future>(future: F) -> F::Output {
+pub(super) fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => unreachable!("nobody else has it"),

@@ -4,6 +4,7 @@
 
 mod barrier;
 mod cancel;
+mod fork;
 mod holds;
 mod mutex;
 mod notify;
