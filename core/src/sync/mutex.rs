@@ -178,7 +178,7 @@ impl<T: ?Sized> Mutex<T> {
             Err(TryLockError::Closed) => Err(LockError::Closed),
             Err(_) if self.owner.is_this_thread() => Err(LockError::Deadlock),
             Err(_) if wait.deadline() == Deadline::PASSED => Err(Interrupted::TimedOut.into()),
-            Err(_) => block_on(self.turn_async(), wait)?,
+            Err(_) => block_on(self.turn_in_line(), wait)?,
         }
     }
 
@@ -186,13 +186,18 @@ impl<T: ?Sized> Mutex<T> {
         match self.try_turn::<G>() {
             // To be had at once only if nobody waits: so nobody is overtaken.
             Ok(turn) => Ok(turn),
-            Err(_) => match self.turn.acquire_many(1).await {
-                Ok(permit) => {
-                    permit.forget();
-                    Ok(Turn)
-                }
-                Err(_) => Err(LockError::Closed),
-            },
+            Err(_) => self.turn_in_line().await,
+        }
+    }
+
+    /// For a caller that has just tried.
+    async fn turn_in_line<G>(&self) -> Result<Turn, LockError<G>> {
+        match self.turn.acquire_many(1).await {
+            Ok(permit) => {
+                permit.forget();
+                Ok(Turn)
+            }
+            Err(_) => Err(LockError::Closed),
         }
     }
 

@@ -88,7 +88,7 @@ impl Semaphore {
         wait.check()?;
         match self.try_acquire(permits) {
             Err(TryAcquireError::NoPermits) if wait.deadline() != Deadline::PASSED => {
-                block_on(self.acquire_async(permits), wait)?
+                block_on(self.acquire_in_line(permits), wait)?
             }
             answer => answer.map_err(AcquireError::from),
         }
@@ -104,6 +104,11 @@ impl Semaphore {
             Err(TryAcquireError::NoPermits) => {}
             answer => return answer.map_err(AcquireError::from),
         }
+        self.acquire_in_line(permits).await
+    }
+
+    /// For a caller that has just tried.
+    async fn acquire_in_line(&self, permits: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         match self.permits.acquire_many(permits).await {
             Ok(permit) => Ok(self.adopt(permit, permits)),
             Err(_) => Err(AcquireError::Closed),
