@@ -19,6 +19,7 @@
 #![cfg_attr(loom, allow(dead_code, reason = "the models use a part of it"))]
 
 mod allocate;
+pub mod backend;
 mod barrier;
 mod cache_aware_rundown;
 mod deadline;
