@@ -93,6 +93,7 @@ fn generate(root: &Path) -> String {
         "once",
         "pool",
         "filelock",
+        "backend",
     ] {
         let path = root.join(format!("src/{stem}.rs"));
         sections.push(Section::of(&fs::read_to_string(&path).expect("the source is there")));

@@ -101,6 +101,15 @@
 /// was there before, and is empty.
 #define QZ_FILELOCK_SIDECAR 1
 
+/// Readable, or at its end.
+#define QZ_READABLE 1
+
+/// Writable.
+#define QZ_WRITABLE 2
+
+/// Broken, or hung up. Told, never asked for.
+#define QZ_HANGUP 4
+
 /// What a function answers. The numbers are part of the binary interface and never used again for
 /// something else; be prepared for new ones.
 typedef enum qz_status {
@@ -209,6 +218,17 @@ typedef enum qz_pool_strategy {
   /// It goes on after a failure; the last one is the answer if there are less than the minimal size.
   QZ_POOL_REQUIRE_MINIMUM = 2,
 } qz_pool_strategy;
+
+/// Completes calls: an asynchronous call (`qz_…_async`) does what the blocking one does, but returns at once and ends as
+/// a completion, which qz_backend_poll hands out; or an event loop watches qz_backend_fd and polls when that is
+/// readable. Any number of calls on one thread, without a thread for each, or any of the library's own. On Linux.
+///
+/// Each call completes exactly once: with success, its refusal, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED (its `cancel`), or
+/// QZ_ERR_FREED (what it waits for was freed). What was waited for is then in flight no more, and what was taken is the
+/// completion's hold: release it. Until then the call is in flight on what it waits for, by the thread that submitted
+/// it. Calls are looked at in qz_backend_poll, by whichever thread polls; the first look is in the submission itself, which puts
+/// them in line. `cancel` may be NULL, and may be freed after the submission.
+typedef struct qz_backend qz_backend;
 
 /// A number of callers wait for each other, as often as they like. Fair: all that have arrived go on together. Not
 /// re-entrant: a thread that waits here cannot arrive again. Nothing is held, so nothing can be poisoned.
@@ -546,6 +566,20 @@ typedef struct qz_filelock_holder_info {
   uint32_t reserved;
 } qz_filelock_holder_info;
 
+/// A call that is over.
+typedef struct qz_completion {
+  /// The one of the submission.
+  void *user_data;
+  /// What was taken, to be released; or NULL.
+  qz_hold *hold;
+  /// What else the call tells: see there; or 0.
+  size_t value;
+  /// A qz_status.
+  int32_t status;
+  /// With QZ_ERR_IO, the operating system's error number; or 0.
+  int32_t os_error;
+} qz_completion;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -699,6 +733,33 @@ qz_status qz_handle_free_many(qz_handle *const *handles,
 ///   in flight.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a hold), QZ_ERR_FORKED, QZ_ERR_INVALID_ARGUMENT.
 qz_status qz_handle_wait_freed(qz_handle *h, int64_t timeout_ms);
+
+/// Frees `h` without blocking the thread: closes it at once, and completes on `backend` when the object is destroyed.
+/// `on_close` is called by the thread that submits or polls, and again until those inside have left.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (each of `h` and `backend`, or of `cancel`, which may be NULL), QZ_ERR_FREED (`backend`,
+///   or `cancel`), QZ_ERR_NO_MEMORY: nothing was freed.
+/// - Completion: QZ_OK: this call freed it. QZ_ALREADY_FREED: another did. QZ_FREE_PENDING (at the deadline) and
+///   QZ_ERR_CANCELLED: closed, but somebody is still inside; the last one out destroys the object.
+qz_status qz_handle_free_async(qz_handle *h,
+                               int64_t timeout_ms,
+                               qz_cancel *cancel,
+                               qz_backend *backend,
+                               void *user_data);
+
+/// Waits until `h` is freed, by whomever, without blocking the thread: completes on `backend` when the object is destroyed.
+/// A wait that ends early leaves a hundred bytes with `h` until that is freed.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (each of `h` and `backend`, or of `cancel`, which may be NULL), QZ_ERR_FREED (`backend`,
+///   or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: the object is destroyed. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED.
+qz_status qz_handle_wait_freed_async(qz_handle *h,
+                                     int64_t timeout_ms,
+                                     qz_cancel *cancel,
+                                     qz_backend *backend,
+                                     void *user_data);
 
 /// Has `fn(ctx)` called once, right after the object of `h` is destroyed, on the thread that destroyed
 /// it. Does not block, but for `fn`.
@@ -1056,6 +1117,19 @@ qz_status qz_mutex_try_lock(qz_mutex *mutex,
 ///   QZ_ERR_NO_MEMORY (a thread's first call).
 qz_status qz_mutex_stats_get(qz_mutex *mutex, qz_mutex_stats *out_stats, size_t size);
 
+/// Locks without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that block.
+/// A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `mutex` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+qz_status qz_mutex_lock_async(qz_mutex *mutex,
+                              int64_t timeout_ms,
+                              qz_cancel *cancel,
+                              qz_backend *backend,
+                              void *user_data);
+
 /// As qz_handle_free. Whoever waits for the lock is refused at once, as freed; who holds it is waited for.
 ///
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
@@ -1122,6 +1196,20 @@ qz_status qz_semaphore_forget(qz_semaphore *semaphore,
 qz_status qz_semaphore_available(qz_semaphore *semaphore,
                                  uint32_t *out_available);
 
+/// Takes `permits` without blocking the thread: completes on `backend` when they are taken. In the same line as those that block.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `semaphore` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` has the permits. QZ_ERR_INVALID_ARGUMENT (`permits` is 0, or more than there can be),
+///   QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+qz_status qz_semaphore_acquire_async(qz_semaphore *semaphore,
+                                     uint32_t permits,
+                                     int64_t timeout_ms,
+                                     qz_cancel *cancel,
+                                     qz_backend *backend,
+                                     void *user_data);
+
 /// As qz_handle_free. Whoever waits for permits is refused at once, as freed; permits that are out are waited for.
 ///
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
@@ -1152,6 +1240,19 @@ qz_status qz_barrier_wait(qz_barrier *barrier,
                           int64_t timeout_ms,
                           qz_cancel *cancel,
                           bool *out_is_leader);
+
+/// Arrives without blocking the thread: completes on `backend` when all have arrived.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `barrier` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `value` is 1 for the leader, 0 for the others. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED: it is withdrawn.
+///   QZ_ERR_FREED.
+qz_status qz_barrier_wait_async(qz_barrier *barrier,
+                                int64_t timeout_ms,
+                                qz_cancel *cancel,
+                                qz_backend *backend,
+                                void *user_data);
 
 /// As qz_handle_free. Whoever waits at it is refused at once, as freed.
 ///
@@ -1192,6 +1293,19 @@ qz_status qz_notify_one(qz_notify *notify);
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's
 ///   first call).
 qz_status qz_notify_all(qz_notify *notify);
+
+/// Waits to be woken without blocking the thread: completes on `backend` then. In line from the submission on.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `notify` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: woken. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: a wake-up for one that came meanwhile goes to
+///   the next.
+qz_status qz_notify_wait_async(qz_notify *notify,
+                               int64_t timeout_ms,
+                               qz_cancel *cancel,
+                               qz_backend *backend,
+                               void *user_data);
 
 /// As qz_handle_free. Whoever waits is refused at once, as freed; who was woken before is not.
 ///
@@ -1265,6 +1379,32 @@ qz_status qz_rwlock_try_write(qz_rwlock *rwlock, qz_hold **out_hold);
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
 qz_status qz_rwlock_downgrade(qz_hold *hold);
 
+/// Locks to read without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that
+/// block. A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `rwlock` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+qz_status qz_rwlock_read_async(qz_rwlock *rwlock,
+                               int64_t timeout_ms,
+                               qz_cancel *cancel,
+                               qz_backend *backend,
+                               void *user_data);
+
+/// Locks to write without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that
+/// block. A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `rwlock` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+qz_status qz_rwlock_write_async(qz_rwlock *rwlock,
+                                int64_t timeout_ms,
+                                qz_cancel *cancel,
+                                qz_backend *backend,
+                                void *user_data);
+
 /// As qz_handle_free. Whoever waits for the lock is refused at once, as freed; whoever has it is waited for.
 ///
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
@@ -1332,6 +1472,22 @@ qz_status qz_once_get_or_init(qz_once *once,
                               int64_t timeout_ms,
                               qz_cancel *cancel,
                               void **out_value);
+
+/// Gets the value, or makes it, without blocking the thread behind another that makes it: completes on `backend`. `init` is
+/// called by the thread that submits or polls, unless there is a value, or somebody else makes one.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL (also `init`), QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `once` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `value` is the value, to be cast to a pointer; it is destroyed with the cell. QZ_ERR_DEADLOCK (from
+///   inside of `init`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED, or what `init` answered (QZ_ERR_IO, …).
+qz_status qz_once_get_or_init_async(qz_once *once,
+                                    int32_t (*init)(void *ctx, void **out_value),
+                                    void *ctx,
+                                    int64_t timeout_ms,
+                                    qz_cancel *cancel,
+                                    qz_backend *backend,
+                                    void *user_data);
 
 /// As qz_handle_free. Whoever waits for the value is refused at once, as freed; an initialiser that runs is
 /// waited for.
@@ -1432,6 +1588,21 @@ qz_status qz_pool_stats_get(qz_pool *pool,
                             qz_pool_stats *out_stats,
                             size_t size);
 
+/// Takes a resource without blocking the thread: completes on `backend` when there is one. In the same line as those that block.
+/// The callbacks run on the thread that submits or polls, so a `create` that blocks blocks that.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `pool` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `value` is the resource, to be cast to a pointer, `hold` gives it back. QZ_ERR_TIMEOUT,
+///   QZ_ERR_CANCELLED, QZ_ERR_FREED, or what `create` answered (QZ_ERR_IO, …): nothing was taken, and nobody stands in
+///   line any more.
+qz_status qz_pool_acquire_async(qz_pool *pool,
+                                int64_t timeout_ms,
+                                qz_cancel *cancel,
+                                qz_backend *backend,
+                                void *user_data);
+
 /// As qz_handle_free. Whoever waits for a resource is refused at once, as freed; what is idle is destroyed at once;
 /// resources that are out are waited for, and destroyed when they come back, on the thread that brings them.
 ///
@@ -1492,6 +1663,20 @@ qz_status qz_filelock_holder(qz_filelock *lock,
                              qz_filelock_holder_info *out_holder,
                              size_t size);
 
+/// Locks without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that block.
+/// `mode` is QZ_FILELOCK_EXCLUSIVE or QZ_FILELOCK_SHARED. A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`mode`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `lock` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+qz_status qz_filelock_acquire_async(qz_filelock *lock,
+                                    uint32_t mode,
+                                    int64_t timeout_ms,
+                                    qz_cancel *cancel,
+                                    qz_backend *backend,
+                                    void *user_data);
+
 /// As qz_handle_free. Whoever waits for the lock with this handle is refused at once, as freed; who holds it with
 /// this handle is waited for. The file stays.
 ///
@@ -1499,6 +1684,122 @@ qz_status qz_filelock_holder(qz_filelock *lock,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_filelock_free(qz_filelock *lock,
                            int64_t timeout_ms);
+
+/* ---- Backends: calls that complete, in place of calls that block. ------------------------------------*/
+
+/// A backend on which nothing is under way. It takes four descriptors, closed by exec. Does not block. Pairs with
+/// qz_backend_free.
+///
+/// `on_discard` may be NULL; it is called for each call that nobody collects, see qz_backend_free.
+///
+/// - QZ_OK: `*out_backend` is the handle.
+/// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
+///   `*out_backend` is NULL.
+qz_status qz_backend_new(void (*on_discard)(void *user_data, void *ctx),
+                         void *ctx,
+                         qz_backend **out_backend);
+
+/// Drives the backend until a call is over, and writes the completions, `cap` at most, the earliest first. One poll at a
+/// time, on whichever thread.
+///
+/// Blocks up to `timeout_ms`; 0 looks once at everything that was woken. After the backend's first poll, takes no memory of its own.
+/// Not for signal handlers.
+///
+/// - QZ_OK: `*out_len` were written; none: it was woken (qz_backend_wake).
+/// - QZ_ERR_TIMEOUT: no call is over.
+/// - QZ_ERR_BUSY: another thread polls it, or it is attached to another backend, which drives it.
+/// - QZ_ERR_FREED: it is freed, before or meanwhile.
+/// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`, or a `cap` of 0), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call). Nothing was handed out.
+qz_status qz_backend_poll(qz_backend *backend,
+                          qz_completion *out,
+                          size_t cap,
+                          int64_t timeout_ms,
+                          size_t *out_len);
+
+/// Has the poll in progress return, or the next one. Several before a poll are one. Any thread, never blocks; for a
+/// signal handler see qz_backend_wake_fd.
+///
+/// - QZ_OK, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
+///   QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_backend_wake(qz_backend *backend);
+
+/// The descriptor for an event loop (epoll, poll, io_uring, libuv, GLib, asyncio): readable exactly while a poll with
+/// timeout 0 would find something, a completion or a call to be looked at. The backend's own: not to be read, written or
+/// closed, and to be forgotten before the backend is freed.
+///
+/// Poll until QZ_ERR_TIMEOUT, or as long as it is readable. From the first call on, a completion that nobody waits for in a poll
+/// costs a system call.
+///
+/// - QZ_OK: `*out_fd` is the descriptor, always the same.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
+///   thread's first call).
+qz_status qz_backend_fd(qz_backend *backend,
+                        int *out_fd);
+
+/// A descriptor that does what qz_backend_wake does when eight bytes, a uint64_t of 1, are written to it: from a signal
+/// handler, or anything else that can only write. The caller's own: close it. Writing to it is harmless for as long as it
+/// is open, even after the backend is freed.
+///
+/// - QZ_OK: `*out_fd` is the descriptor, closed by exec.
+/// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
+///   QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
+qz_status qz_backend_wake_fd(qz_backend *backend,
+                             int *out_fd);
+
+/// Has `outer` drive `inner` as well: completions of `inner` come out of the poll of `outer`, after its own, and the
+/// descriptor of `outer` is readable when that of `inner` is. `inner` is not to be polled itself then. It ends with
+/// qz_backend_detach, or when either is freed. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it.
+/// - QZ_ERR_DEADLOCK: it would be a circle, or too many levels (five).
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_IO,
+///   QZ_ERR_NO_MEMORY. Both stay as they were.
+qz_status qz_backend_attach(qz_backend *outer,
+                            qz_backend *inner);
+
+/// Ends what qz_backend_attach began: `inner` is to be polled by itself. Never blocks.
+///
+/// - QZ_OK.
+/// - QZ_ERR_INVALID_ARGUMENT: `inner` is not attached to `outer`.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
+///   thread's first call).
+qz_status qz_backend_detach(qz_backend *outer, qz_backend *inner);
+
+/// How many calls are under way, or wait to be handed out. As of some moment.
+///
+/// - QZ_OK: `*out_pending` is written.
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
+///   thread's first call).
+qz_status qz_backend_pending(qz_backend *backend, size_t *out_pending);
+
+/// Waits until a descriptor of the caller's own is ready for any of `interest` (QZ_READABLE, QZ_WRITABLE, or both). The
+/// completion's `value` says what it is ready for, QZ_HANGUP with the others; read or write to learn why. A regular file is always
+/// ready.
+///
+/// The descriptor is copied (one descriptor more while the call is under way), so that it may be closed meanwhile.
+///
+/// - QZ_OK: submitted, and will complete: with QZ_OK, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, or QZ_ERR_IO (`os_error` says
+///   why the kernel does not watch it).
+/// - QZ_ERR_IO (`fd` is no descriptor, or there are too many: qz_last_os_error()), QZ_ERR_INVALID_ARGUMENT
+///   (`timeout_ms`, `interest`), QZ_ERR_NULL (`backend`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED,
+///   QZ_ERR_FORKED (each of `backend` or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.
+qz_status qz_backend_wait_fd_async(qz_backend *backend,
+                                   int fd,
+                                   uint32_t interest,
+                                   int64_t timeout_ms,
+                                   qz_cancel *cancel,
+                                   void *user_data);
+
+/// As qz_handle_free. A poll in progress returns what it has. Calls under way are cancelled, and completions that nobody
+/// collected are discarded, their holds released: `on_discard` is called for each, on the thread that ends the
+/// backend, with the call's `user_data`. Nothing that was waited for is lost.
+///
+/// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+qz_status qz_backend_free(qz_backend *backend,
+                          int64_t timeout_ms);
 
 #ifdef __cplusplus
 }  // extern "C"

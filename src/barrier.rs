@@ -1,9 +1,12 @@
 //! Barriers: a number of callers wait for each other.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::status::qz_status;
-use quiescent_core::ffi;
+use quiescent_core::Hold;
+use quiescent_core::ffi::{self, Refused, Submission};
 use quiescent_core::sync::Barrier;
+use std::ffi::c_void;
 
 /// A number of callers wait for each other, as often as they like. Fair: all that have arrived go on together. Not
 /// re-entrant: a thread that waits here cannot arrive again. Nothing is held, so nothing can be poisoned.
@@ -43,6 +46,30 @@ pub unsafe extern "C" fn qz_barrier_wait(
         b.wait(wait).map(|all| unsafe { ffi::write_optional(out_is_leader, all.is_leader()) })
     });
     waited.into()
+}
+
+/// Arrives without blocking the thread: completes on `backend` when all have arrived.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `barrier` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `value` is 1 for the leader, 0 for the others. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED: it is withdrawn.
+///   QZ_ERR_FREED.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_barrier_wait_async(
+    barrier: *mut qz_barrier,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::wait_async(barrier, c"qz_barrier_wait_async", on, |hold: Hold<Barrier>| async move {
+        let over = hold.wait_async().await.map_err(Refused::from);
+        (hold, over.map(|over| usize::from(over.is_leader())))
+    });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits at it is refused at once, as freed.

@@ -1,13 +1,15 @@
 //! A lock between processes.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::sized::{check_output, write_sized};
 use crate::status::qz_status;
+use quiescent_core::ffi::{self, Explain, Refused, Submission, Taken};
 use quiescent_core::file_lock::{FileLock, Holder};
 use quiescent_core::handle::AnyHandle;
-use quiescent_core::{Error, LockMode, ffi};
-use std::ffi::c_char;
+use quiescent_core::{Error, Hold, LockMode};
+use std::ffi::{c_char, c_void};
 
 /// A lock between processes, on a file (with flock: it meets flock(1)). Threads and processes that lock the same
 /// file exclude each other, whatever they call the file and through whichever handle. Within a process fair: first
@@ -152,6 +154,35 @@ pub unsafe extern "C" fn qz_filelock_holder(
         Ok(())
     });
     why.tell(told).into()
+}
+
+/// Locks without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that block.
+/// `mode` is QZ_FILELOCK_EXCLUSIVE or QZ_FILELOCK_SHARED. A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`mode`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `lock` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_filelock_acquire_async(
+    lock: *mut qz_filelock,
+    mode: u32,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let mode = match mode_of(mode) {
+        Ok(mode) => mode,
+        Err(error) => return ffi::call(|| Err::<(), _>(error)).into(),
+    };
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::take_async(lock, c"qz_filelock_acquire_async", on, move |hold: Hold<FileLock>| async move {
+        let taken = hold.take_async(mode).await.map(Taken::from);
+        (hold, taken.map_err(|error| Refused::new(error.error(), error.os_error())))
+    });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits for the lock with this handle is refused at once, as freed; who holds it with

@@ -1,8 +1,10 @@
 //! The end of a handle, whatever its kind.
 
+use crate::backend::qz_backend;
+use crate::cancel::qz_cancel;
 use crate::handle::qz_handle;
 use crate::status::qz_status;
-use quiescent_core::ffi;
+use quiescent_core::ffi::{self, Submission};
 use std::ffi::c_void;
 
 /// Frees `h`: closes it, wakes what blocks (`on_close`), waits up to `timeout_ms` for those inside,
@@ -80,6 +82,47 @@ pub unsafe extern "C" fn qz_handle_free_many(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_wait_freed(h: *mut qz_handle, timeout_ms: i64) -> qz_status {
     ffi::wait_handle_freed(h, timeout_ms).into()
+}
+
+/// Frees `h` without blocking the thread: closes it at once, and completes on `backend` when the object is destroyed.
+/// `on_close` is called by the thread that submits or polls, and again until those inside have left.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (each of `h` and `backend`, or of `cancel`, which may be NULL), QZ_ERR_FREED (`backend`,
+///   or `cancel`), QZ_ERR_NO_MEMORY: nothing was freed.
+/// - Completion: QZ_OK: this call freed it. QZ_ALREADY_FREED: another did. QZ_FREE_PENDING (at the deadline) and
+///   QZ_ERR_CANCELLED: closed, but somebody is still inside; the last one out destroys the object.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_handle_free_async(
+    h: *mut qz_handle,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    ffi::free_async(h, c"qz_handle_free_async", on).into()
+}
+
+/// Waits until `h` is freed, by whomever, without blocking the thread: completes on `backend` when the object is destroyed.
+/// A wait that ends early leaves a hundred bytes with `h` until that is freed.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (each of `h` and `backend`, or of `cancel`, which may be NULL), QZ_ERR_FREED (`backend`,
+///   or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: the object is destroyed. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_handle_wait_freed_async(
+    h: *mut qz_handle,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    ffi::wait_freed_async(h, c"qz_handle_wait_freed_async", on).into()
 }
 
 /// Has `fn(ctx)` called once, right after the object of `h` is destroyed, on the thread that destroyed

@@ -1,12 +1,14 @@
 //! A lock.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::sized::{check_output, write_sized};
 use crate::status::qz_status;
-use quiescent_core::Error;
-use quiescent_core::ffi;
+use quiescent_core::ffi::{self, Refused, Submission, Taken};
 use quiescent_core::sync::{ContendedMutex, LockMetricsSnapshot};
+use quiescent_core::{Error, Hold};
+use std::ffi::c_void;
 use std::time::Duration;
 
 /// A lock. Fair: first in, first out. Not re-entrant: a thread that would wait for itself is told so. It may be
@@ -116,6 +118,30 @@ pub unsafe extern "C" fn qz_mutex_stats_get(
         Ok(())
     });
     told.into()
+}
+
+/// Locks without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that block.
+/// A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `mutex` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_mutex_lock_async(
+    mutex: *mut qz_mutex,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::take_async(mutex, c"qz_mutex_lock_async", on, |hold: Hold<ContendedMutex<()>>| async move {
+        let taken = hold.take_async().await.map(Taken::from).map_err(Refused::from);
+        (hold, taken)
+    });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits for the lock is refused at once, as freed; who holds it is waited for.

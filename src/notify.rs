@@ -1,9 +1,12 @@
 //! Notifies: waking one that waits, or all.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::status::qz_status;
-use quiescent_core::ffi;
+use quiescent_core::Hold;
+use quiescent_core::ffi::{self, Refused, Submission};
 use quiescent_core::sync::Notify;
+use std::ffi::c_void;
 
 /// Wakes those that wait for it. Fair: first in, first out. One that was chosen and gives up at the same moment passes
 /// its wake-up on. Nothing is held, so nothing can be poisoned, and a thread may wake what it waits for next.
@@ -60,6 +63,30 @@ pub unsafe extern "C" fn qz_notify_all(notify: *mut qz_notify) -> qz_status {
         Ok(())
     });
     woken.into()
+}
+
+/// Waits to be woken without blocking the thread: completes on `backend` then. In line from the submission on.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `notify` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: woken. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: a wake-up for one that came meanwhile goes to
+///   the next.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_notify_wait_async(
+    notify: *mut qz_notify,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::wait_async(notify, c"qz_notify_wait_async", on, |hold: Hold<Notify>| async move {
+        let woken = hold.notified().await.map_err(Refused::from);
+        (hold, woken.map(|()| 0))
+    });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits is refused at once, as freed; who was woken before is not.

@@ -1,9 +1,11 @@
 //! A value that is made once.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::status::qz_status;
-use quiescent_core::ffi::{self, OncePointer};
+use quiescent_core::Hold;
+use quiescent_core::ffi::{self, Init, OncePointer, Refused, Submission};
 use std::ffi::c_void;
 
 /// A value that is made once, by whoever comes first, and belongs to the handle from then on. A value stays
@@ -104,6 +106,39 @@ pub unsafe extern "C" fn qz_once_get_or_init(
         })
     };
     made.into()
+}
+
+/// Gets the value, or makes it, without blocking the thread behind another that makes it: completes on `backend`. `init` is
+/// called by the thread that submits or polls, unless there is a value, or somebody else makes one.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL (also `init`), QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `once` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `value` is the value, to be cast to a pointer; it is destroyed with the cell. QZ_ERR_DEADLOCK (from
+///   inside of `init`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED, or what `init` answered (QZ_ERR_IO, …).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_once_get_or_init_async(
+    once: *mut qz_once,
+    init: Option<unsafe extern "C" fn(ctx: *mut c_void, out_value: *mut *mut c_void) -> i32>,
+    ctx: *mut c_void,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    // SAFETY: `init` as the contract says.
+    let init = match unsafe { Init::new(init, ctx) } {
+        Ok(init) => init,
+        Err(error) => return ffi::call(|| Err::<(), _>(error)).into(),
+    };
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted =
+        ffi::wait_async(once, c"qz_once_get_or_init_async", on, move |hold: Hold<OncePointer>| async move {
+            let made = hold.get_or_init_async(init).await;
+            (hold, made.map(<*mut c_void>::expose_provenance).map_err(Refused::from))
+        });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits for the value is refused at once, as freed; an initialiser that runs is

@@ -1,12 +1,13 @@
 //! Resources that are costly to make, and used again.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::sized::{check_output, read_sized, write_sized};
 use crate::status::qz_status;
-use quiescent_core::Error;
-use quiescent_core::ffi::{self, CallbackPool, PoolCallbacks};
+use quiescent_core::ffi::{self, CallbackPool, PoolCallbacks, Refused, Submission, Taken};
 use quiescent_core::sync::{DestroyReason, PoolConfig, WarmupStrategy};
+use quiescent_core::{Error, Hold};
 use std::ffi::c_void;
 use std::time::Duration;
 
@@ -348,6 +349,32 @@ pub unsafe extern "C" fn qz_pool_stats_get(
         Ok(())
     });
     told.into()
+}
+
+/// Takes a resource without blocking the thread: completes on `backend` when there is one. In the same line as those that block.
+/// The callbacks run on the thread that submits or polls, so a `create` that blocks blocks that.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `pool` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `value` is the resource, to be cast to a pointer, `hold` gives it back. QZ_ERR_TIMEOUT,
+///   QZ_ERR_CANCELLED, QZ_ERR_FREED, or what `create` answered (QZ_ERR_IO, …): nothing was taken, and nobody stands in
+///   line any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_pool_acquire_async(
+    pool: *mut qz_pool,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::take_async(pool, c"qz_pool_acquire_async", on, |hold: Hold<CallbackPool>| async move {
+        let taken = hold.take_async().await.map_err(Refused::from);
+        (hold, taken.map(|(taken, resource)| Taken { taken, value: resource.expose_provenance() }))
+    });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits for a resource is refused at once, as freed; what is idle is destroyed at once;

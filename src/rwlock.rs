@@ -1,10 +1,13 @@
 //! A lock that many may have to read, or one to write.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::status::qz_status;
-use quiescent_core::ffi;
+use quiescent_core::Hold;
+use quiescent_core::ffi::{self, Refused, Submission, Taken};
 use quiescent_core::sync::RwLock;
+use std::ffi::c_void;
 
 /// A lock that many may have to read, or one to write. Fair: first in, first out; a waiting writer is not
 /// overtaken by later readers. Not re-entrant: a thread that would wait while it has the lock itself (in
@@ -113,6 +116,54 @@ pub unsafe extern "C" fn qz_rwlock_try_write(rwlock: *mut qz_rwlock, out_hold: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_downgrade(hold: *mut qz_hold) -> qz_status {
     ffi::lessen(hold, c"qz_rwlock_downgrade", RwLock::is_write, RwLock::downgrade_taken).into()
+}
+
+/// Locks to read without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that
+/// block. A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `rwlock` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_rwlock_read_async(
+    rwlock: *mut qz_rwlock,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::take_async(rwlock, c"qz_rwlock_read_async", on, |hold: Hold<RwLock<()>>| async move {
+        let taken = hold.take_read_async().await.map(Taken::from).map_err(Refused::from);
+        (hold, taken)
+    });
+    submitted.into()
+}
+
+/// Locks to write without blocking the thread: completes on `backend` when the lock is taken. In the same line as those that
+/// block. A thread is not told that it would wait for itself.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `rwlock` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_rwlock_write_async(
+    rwlock: *mut qz_rwlock,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted = ffi::take_async(rwlock, c"qz_rwlock_write_async", on, |hold: Hold<RwLock<()>>| async move {
+        let taken = hold.take_write_async().await.map(Taken::from).map_err(Refused::from);
+        (hold, taken)
+    });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits for the lock is refused at once, as freed; whoever has it is waited for.

@@ -1,10 +1,13 @@
 //! A number of permits, to be taken and given back.
 
+use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::status::qz_status;
-use quiescent_core::ffi;
+use quiescent_core::Hold;
+use quiescent_core::ffi::{self, Refused, Submission, Taken};
 use quiescent_core::sync::Semaphore;
+use std::ffi::c_void;
 
 /// A number of permits. Fair: first in, first out; a caller that wants many is not overtaken by those that want
 /// few. Not re-entrant: a thread that waits for permits that it has itself waits on. Permits may be given back
@@ -109,6 +112,32 @@ pub unsafe extern "C" fn qz_semaphore_available(semaphore: *mut qz_semaphore, ou
     let available =
         unsafe { ffi::answer(semaphore, c"qz_semaphore_available", out_available, |s: &Semaphore| Ok(s.available())) };
     available.into()
+}
+
+/// Takes `permits` without blocking the thread: completes on `backend` when they are taken. In the same line as those that block.
+///
+/// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
+///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `semaphore` and `backend`, or of `cancel`, which may be
+///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
+/// - Completion: QZ_OK: `hold` has the permits. QZ_ERR_INVALID_ARGUMENT (`permits` is 0, or more than there can be),
+///   QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_semaphore_acquire_async(
+    semaphore: *mut qz_semaphore,
+    permits: u32,
+    timeout_ms: i64,
+    cancel: *mut qz_cancel,
+    backend: *mut qz_backend,
+    user_data: *mut c_void,
+) -> qz_status {
+    let on = Submission { backend, user_data, timeout_ms, cancel };
+    let submitted =
+        ffi::take_async(semaphore, c"qz_semaphore_acquire_async", on, move |hold: Hold<Semaphore>| async move {
+            let taken = hold.take_async(permits).await.map(Taken::from).map_err(Refused::from);
+            (hold, taken)
+        });
+    submitted.into()
 }
 
 /// As qz_handle_free. Whoever waits for permits is refused at once, as freed; permits that are out are waited for.

@@ -62,6 +62,9 @@ mod pool;
 mod report;
 #[path = "ffi/status.rs"]
 mod status;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "ffi/submit.rs"]
+mod submit;
 #[path = "ffi/wait.rs"]
 mod wait;
 #[path = "ffi/why.rs"]
@@ -71,7 +74,7 @@ pub use free::{
     try_free, try_free_handle, wait_freed, wait_handle_freed,
 };
 pub use last_error::{last_error, last_os_error};
-pub use once::{DestroyValue, InitValue, OncePointer};
+pub use once::{DestroyValue, Init, InitValue, OncePointer};
 pub use operation::{enter, leave};
 pub use pool::{
     CallbackPool, CheckResource, CreateResource, DestroyResource, PoolCallbacks, acquire_resource, detach_resource,
@@ -79,6 +82,11 @@ pub use pool::{
 };
 pub use report::report;
 pub use status::Status;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use submit::{
+    Refused, Submission, Taken, free_async, status_of, take_async, tell_os_error, wait_async, wait_descriptor_async,
+    wait_freed_async,
+};
 pub use wait::{cancel_token, lessen, take, take_once, try_take, wait, wait_for_answer};
 pub use why::{Explain, Why};
 

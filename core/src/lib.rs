@@ -27,6 +27,7 @@ mod error;
 #[cfg(all(unix, not(loom)))]
 pub mod file_lock;
 mod guard;
+mod lock;
 mod park;
 mod rundown;
 mod shared;

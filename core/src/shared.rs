@@ -32,6 +32,33 @@ impl<T> Shared<T> {
         Some(Shared(NonNull::from(Box::leak(counted))))
     }
 
+    /// The address by which [`Shared::from_raw`] finds it.
+    pub(crate) fn as_ptr(this: &Shared<T>) -> *const () {
+        this.0.as_ptr().cast_const().cast()
+    }
+
+    /// Keeps the share, as an address.
+    pub(crate) fn into_raw(this: Shared<T>) -> *const () {
+        let address = Shared::as_ptr(&this);
+        std::mem::forget(this);
+        address
+    }
+
+    /// The share that an address stands for.
+    ///
+    /// # Safety
+    /// `address` is from [`Shared::into_raw`] of the same `T`, once for each; or from [`Shared::as_ptr`], and what this returns is
+    /// never dropped and not used after the share that it was asked of.
+    pub(crate) unsafe fn from_raw(address: *const ()) -> Shared<T> {
+        // SAFETY: the caller's promise: it is a share's.
+        Shared(unsafe { NonNull::new_unchecked(address.cast_mut().cast()) })
+    }
+
+    /// Whether both are shares of the same value.
+    pub(crate) fn is_same(this: &Shared<T>, other: &Shared<T>) -> bool {
+        this.0 == other.0
+    }
+
     fn counted(&self) -> &Counted<T> {
         // SAFETY: an owner keeps it alive.
         unsafe { self.0.as_ref() }

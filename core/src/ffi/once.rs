@@ -20,6 +20,39 @@ pub type DestroyValue = unsafe extern "C" fn(value: *mut c_void, ctx: *mut c_voi
 /// Makes a value and writes it to `out_value`; or answers a negative status.
 pub type InitValue = unsafe extern "C" fn(ctx: *mut c_void, out_value: *mut *mut c_void) -> i32;
 
+/// A callback that makes a value, with its context.
+#[derive(Clone, Copy, Debug)]
+pub struct Init {
+    init: InitValue,
+    ctx: *mut c_void,
+}
+
+// SAFETY: the promise of `Init::new`.
+unsafe impl Send for Init {}
+// SAFETY: as above.
+unsafe impl Sync for Init {}
+
+impl Init {
+    /// `init`, to be called with `ctx`.
+    ///
+    /// # Errors
+    /// [`Error::Null`].
+    ///
+    /// # Safety
+    /// `init` is NULL or may be called once with `ctx`, on whichever thread it is used. If it does not answer a negative number, it has
+    /// written a value, or that is NULL. It does not unwind.
+    pub unsafe fn new(init: Option<InitValue>, ctx: *mut c_void) -> Result<Init, Error> {
+        Ok(Init { init: init.ok_or(Error::Null)?, ctx })
+    }
+
+    fn run(self) -> Result<Pointer, Error> {
+        let mut value = std::ptr::null_mut();
+        // SAFETY: the promise of `Init::new`; `value` is writable.
+        let answer = unsafe { (self.init)(self.ctx, &raw mut value) };
+        if answer < 0 { Err(Error::of_code(answer).unwrap_or(Error::InvalidArgument)) } else { Ok(Pointer(value)) }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Pointer(*mut c_void);
 // SAFETY: the caller's promise: used and destroyed on any thread.
@@ -82,14 +115,17 @@ impl OncePointer {
         ctx: *mut c_void,
         wait: Wait<'_>,
     ) -> Result<*mut c_void, Error> {
-        let init = init.ok_or(Error::Null)?;
-        let make = || {
-            let mut value = std::ptr::null_mut();
-            // SAFETY: the caller's promise; `value` is writable.
-            let answer = unsafe { init(ctx, &raw mut value) };
-            if answer < 0 { Err(Error::of_code(answer).unwrap_or(Error::InvalidArgument)) } else { Ok(Pointer(value)) }
-        };
-        Ok(self.cell.get_or_try_init(make, wait)?.0)
+        // SAFETY: the caller's promise.
+        let init = unsafe { Init::new(init, ctx) }?;
+        Ok(self.cell.get_or_try_init(|| init.run(), wait)?.0)
+    }
+
+    /// The same as a future, which may be dropped at any time; then the next in line tries.
+    ///
+    /// # Errors
+    /// As [`OncePointer::get_or_init`].
+    pub async fn get_or_init_async(&self, init: Init) -> Result<*mut c_void, Error> {
+        Ok(self.cell.get_or_try_init_async(|| std::future::ready(init.run())).await?.0)
     }
 }
 

@@ -138,6 +138,16 @@ impl CallbackPool {
         self.0.warm_up(target, strategy, wait).map_err(answer)
     }
 
+    /// [`GenericPool::acquire_async`], for a hold of a handle: what the hold has taken, and the resource.
+    ///
+    /// # Errors
+    /// Those of [`PoolError`]; a refusal of the callback's as it answered it.
+    pub async fn take_async(&self) -> Result<(u64, *mut c_void), Error> {
+        let resource = self.0.acquire_async().await.map_err(answer)?;
+        let made = resource.0;
+        Ok((resource.into_raw(), made))
+    }
+
     /// # Safety
     /// `taken` is of a hold of this pool, whose end the caller has.
     unsafe fn redeem(&self, taken: u64) -> PooledResource<Factory> {

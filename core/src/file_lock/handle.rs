@@ -52,6 +52,15 @@ impl FileLock {
         Ok(self.keep(hold)?)
     }
 
+    /// The same as a future, which may be dropped at any time: the lock is then no thread's.
+    ///
+    /// # Errors
+    /// [`FileLockError::Closed`], [`FileLockError::Io`].
+    pub async fn take_async(&self, mode: LockMode) -> Result<u64, FileLockError> {
+        let hold = self.acquire_async(mode).await?;
+        Ok(self.keep(hold)?)
+    }
+
     /// The same, without waiting.
     ///
     /// # Errors

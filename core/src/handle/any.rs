@@ -126,6 +126,13 @@ impl AnyHandle {
         Ok(free::free(resolved.shell, id, timeout, resolved)?)
     }
 
+    /// [`AnyHandle::free`]; and what to answer for it later, once it is over.
+    pub(crate) fn free_and_tell_later(self, kind: Option<AnyKind>, timeout: Duration) -> Result<(Freed, Freed), Error> {
+        let resolved = Resolved::find_handle(self.0, kind)?;
+        let id = resolved.identity(kind.map(AnyKind::bits));
+        Ok(free::free_and_tell_later(resolved.shell, id, timeout, resolved)?)
+    }
+
     /// Frees if nobody is inside.
     ///
     /// # Errors

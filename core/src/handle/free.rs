@@ -138,15 +138,27 @@ pub fn try_free<L: Life>(shell: &Shell, id: Identity, life: &L) -> Result<Option
 /// Frees, and waits up to `deadline` for those inside.
 #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
 pub fn free<L: Life>(shell: &Shell, id: Identity, deadline: impl Into<Deadline>, life: L) -> Result<Freed, Refusal> {
+    free_and_tell_later(shell, id, deadline, life).map(|(freed, _later)| freed)
+}
+
+/// [`free`]; and what to answer for it once it is over, if it is pending: destroyed, if this was the first closer.
+#[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+pub fn free_and_tell_later<L: Life>(
+    shell: &Shell,
+    id: Identity,
+    deadline: impl Into<Deadline>,
+    life: L,
+) -> Result<(Freed, Freed), Refusal> {
     Ok(match begin(shell, id, life)? {
-        Begun::Over(freed) => freed,
-        Begun::Stale(life) => freed_again(&life),
+        Begun::Over(freed) => (freed, freed),
+        Begun::Stale(life) => (freed_again(&life), Freed::AlreadyFreed),
         Begun::Closed(closing) => {
             let mut closings = [closing];
             finish(&mut closings, deadline);
-            closings[0].outcome()
+            let [closing] = closings;
+            (closing.outcome(), closing.success)
         }
-        Begun::Lost(life) => outlive(shell, deadline.into(), &life).into(),
+        Begun::Lost(life) => (outlive(shell, deadline.into(), &life).into(), Freed::AlreadyFreed),
     })
 }
 

@@ -326,6 +326,21 @@ impl ContendedMutex<()> {
         }
     }
 
+    /// The same as a future, which may be dropped at any time.
+    ///
+    /// # Errors
+    /// [`LockError::Closed`].
+    pub async fn take_async(&self) -> Result<u64, LockError<()>> {
+        match self.lock_async().await {
+            // Given back by the release of the hold.
+            Ok(guard) | Err(LockError::Poisoned(guard)) => {
+                std::mem::forget(guard);
+                Ok(LOCK)
+            }
+            Err(error) => Err(error.map(drop)),
+        }
+    }
+
     /// The same, without waiting.
     ///
     /// # Errors

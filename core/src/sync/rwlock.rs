@@ -326,7 +326,7 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    async fn turn_to_read<G>(&self) -> Result<Turn, RwLockError<G>> {
+    pub(super) async fn turn_to_read<G>(&self) -> Result<Turn, RwLockError<G>> {
         // Dropped after what follows it: see invariant 4.
         let place = match self.places.take() {
             Some(place) => place,
@@ -338,7 +338,7 @@ impl<T: ?Sized> RwLock<T> {
         Ok(Turn)
     }
 
-    async fn turn_to_write<G>(&self) -> Result<Turn, RwLockError<G>> {
+    pub(super) async fn turn_to_write<G>(&self) -> Result<Turn, RwLockError<G>> {
         self.permits.acquire_many(self.places.all + 1).await.map_err(|_| RwLockError::Closed)?.forget();
         Ok(Turn)
     }

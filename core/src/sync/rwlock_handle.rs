@@ -55,6 +55,22 @@ impl RwLock<()> {
         self.wait_to_write(wait).map(|_turn| WRITE)
     }
 
+    /// [`RwLock::take_read`] as a future, which may be dropped at any time.
+    ///
+    /// # Errors
+    /// As [`RwLock::read_async`]; never [`RwLockError::Poisoned`].
+    pub async fn take_read_async(&self) -> Result<u64, RwLockError<()>> {
+        self.turn_to_read().await.map(|_turn| READ)
+    }
+
+    /// [`RwLock::take_write`] as a future, which may be dropped at any time.
+    ///
+    /// # Errors
+    /// As [`RwLock::write_async`]; never [`RwLockError::Poisoned`].
+    pub async fn take_write_async(&self) -> Result<u64, RwLockError<()>> {
+        self.turn_to_write().await.map(|_turn| WRITE)
+    }
+
     /// [`RwLock::try_read`], for a hold of a handle ([`crate::ffi::try_take`]).
     ///
     /// # Errors

@@ -391,6 +391,14 @@ impl Semaphore {
         Ok(u64::from(self.acquire(permits, wait)?.forget_to_keep()))
     }
 
+    /// The same as a future, which may be dropped at any time.
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire_async`].
+    pub async fn take_async(&self, permits: u32) -> Result<u64, AcquireError> {
+        Ok(u64::from(self.acquire_async(permits).await?.forget_to_keep()))
+    }
+
     /// The same, without waiting.
     ///
     /// # Errors
