@@ -34,7 +34,7 @@ struct WaitDescriptor {
 
 impl CompletionBackend {
     /// Completes as soon as `descriptor` is ready for any of `interest` ([`READABLE`], [`WRITABLE`]), with what it is ready for
-    /// (also [`FAILED`]) as the value. A regular file is always ready.
+    /// (also [`FAILED`](super::FAILED)) as the value. A regular file is always ready.
     ///
     /// The descriptor is copied, so that the caller may close it meanwhile; the copy is closed when the call is over. A refusal of the
     /// operating system to watch it is the outcome [`Error::Io`].
