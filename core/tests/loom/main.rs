@@ -15,6 +15,7 @@
 
 mod barrier;
 mod cache_aware_rundown;
+mod completion;
 mod directory;
 mod every_execution;
 mod free;
