@@ -3,6 +3,7 @@
 use crate::backend::{BackendError, BackendHandle, PollingHandle, WithBackend, block_on};
 use crate::wait::Wait;
 use std::future::Future;
+use std::sync::Arc;
 
 /// Something whose futures complete while its backend is driven.
 pub trait IoBackend {
@@ -56,6 +57,15 @@ pub trait LinksIoBackend {
 
 /// To itself.
 impl<T: IoBackend> LinksIoBackend for T {
+    type Link = T;
+
+    fn link(&self) -> &T {
+        self
+    }
+}
+
+/// To what is shared.
+impl<T: IoBackend + ?Sized> LinksIoBackend for Arc<T> {
     type Link = T;
 
     fn link(&self) -> &T {

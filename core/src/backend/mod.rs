@@ -65,5 +65,5 @@ pub use io_backend::{IoBackend, IoBackendExt, LinksIoBackend, RefLink};
 pub use polling::{Pollable, PollingFlags, PollingHandle};
 pub use system::DefaultHandle;
 #[cfg(loom)]
-pub use wakes::{Doorbell, Wakes};
+pub use wakes::{Clear, Doorbell, Wakes};
 pub use with_backend::WithBackend;
