@@ -141,7 +141,7 @@ impl Service {
 }
 
 /// All clients: how many were served, and the sum of what they were sent.
-pub fn run() -> Result<(u64, u64), Box<dyn std::error::Error>> {
+pub(crate) fn run() -> Result<(u64, u64), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let library = Arc::new(Library::new()?);
     let service = Arc::new(Service {

@@ -243,6 +243,44 @@ fn wake_vs_drive() {
     });
 }
 
+/// Called while it is polled: the next poll sees what the caller did.
+#[test]
+fn call_vs_drive_awake() {
+    /// Ready for no reason: it notes that somebody would have slept.
+    struct NeverSleeps<'a>(&'a AtomicBool);
+    impl Pollable for NeverSleeps<'_> {
+        fn poll(&self, _flags: &PollingFlags, _deadline: Deadline) -> io::Result<bool> {
+            self.0.store(true, Ordering::Relaxed);
+            Ok(true)
+        }
+    }
+    explore(["called", "slept"], || {
+        let (stage, slept, container) = (Arc::new(Object::new()), AtomicBool::new(false), container());
+        let mut caller = None;
+        let future = poll_fn(|context| {
+            if caller.is_none() {
+                let waker = context.waker().clone();
+                caller = Some(with(&stage, move |object| {
+                    object.operate(0);
+                    waker.wake();
+                }));
+                return Poll::Pending;
+            }
+            let slept = slept.load(Ordering::Relaxed);
+            if !slept {
+                stage.operate(0);
+            }
+            Poll::Ready(if slept { "slept" } else { "called" })
+        });
+        let flags = PollingFlags::all();
+        let polling = PollingHandle::new(NeverSleeps(&slept), &flags, PollingFlags::all(), Waker::noop().clone());
+        let handle = container.try_acquire().expect("nobody drives it");
+        let answer = block_on(future, handle, Some(polling), Wait::FOREVER).expect("it never ends");
+        join(caller.expect("polled"));
+        answer
+    });
+}
+
 /// What its backend is watched by is rung.
 #[test]
 fn ring_vs_drive() {
