@@ -767,12 +767,10 @@ RULES = [
     Rule("backend-error-alone", "an error is ready, for ever", BACKEND_DESCRIPTOR,
          "found & !libc::POLLERR == 0", "found == 0", "backend", "polling::an_error_alone"),
     Rule("backend-interest", "a descriptor is watched for nothing, and never ready", BACKEND_POLLING,
-         "            (false, false) => Err(BackendError::NoInterest),\n", "", "backend", "integration::neither_for_reading"),
+         "            (false, false) => Err(BackendError::NoInterest),\n", "", "backend", "block_on::what_can_never"),
     Rule("backend-level", "what a backend leaves for its next poll waits for more to come", BACKEND_TOKIO,
          "    if watched.get_ref().poll(flags, Deadline::PASSED)? {", "    if watched.get_ref().poll(flags, Deadline::PASSED)? && false {",
          "backend", "integration::what_is_left"),
-    Rule("backend-early", "a timeout is rounded down", BACKEND_DESCRIPTOR,
-         ".div_ceil(1_000_000)", " / 1_000_000", "backend", "polling::it_sleeps"),
     # The C++ header.
     Rule("cpp-over", "an owner frees again what is over, which counts as a double free", "include/quiescent/token.hpp",
          "        if (!is_over) static_cast", "        static_cast<void>(is_over);\n        static_cast", "cpp_header", "every_class_is_used"),

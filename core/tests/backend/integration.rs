@@ -209,6 +209,8 @@ struct Socket {
     read: Arc<Mutex<Vec<u8>>>,
     waker: FdWaker,
     polls: Arc<AtomicU32>,
+    /// Kept open, where nobody uses it.
+    there: Option<UnixStream>,
 }
 
 impl Socket {
@@ -234,7 +236,7 @@ impl Socket {
         let flags = Arc::new(PollingFlags::new().read(reads).write(!reads));
         let waker = FdWaker::new().expect("descriptors are left");
         let container = BackendContainer::new_dyn(backend);
-        (Socket { flags, socket, container, read, waker, polls }, there)
+        (Socket { flags, socket, container, read, waker, polls, there: None }, there)
     }
 
     /// Until so many bytes were moved. Nobody wakes it.
@@ -262,8 +264,7 @@ fn what_is_left_is_ready_still() {
     fn full() -> Socket {
         let (socket, mut there) = Socket::new(true);
         there.write_all(&[1; 100]).expect("room");
-        // Closed: ready for ever.
-        socket
+        Socket { there: Some(there), ..socket }
     }
     everywhere!(full(), async |socket: &Socket| socket.moved(100).await);
     in_time(|| {
