@@ -201,16 +201,19 @@ fn outside_of_a_runtime_of_tokios_is_an_error() {
     });
 }
 
-/// A backend that moves bytes between a queue and a socket, one for each poll.
+/// How many bytes were moved, and who asks to be woken at how many.
+type Moved = Arc<Mutex<(usize, Option<(usize, Waker)>)>>;
+
+/// A backend that reads from a socket, or writes to it, one byte for each poll.
 struct Socket {
     flags: Arc<PollingFlags>,
     socket: Arc<UnixStream>,
     container: BackendContainer<DynBackend>,
-    read: Arc<Mutex<Vec<u8>>>,
+    moved: Moved,
     waker: FdWaker,
     polls: Arc<AtomicU32>,
     /// Kept open, where nobody uses it.
-    there: Option<UnixStream>,
+    _there: Option<UnixStream>,
 }
 
 impl Socket {
@@ -219,16 +222,18 @@ impl Socket {
         let (here, there) = UnixStream::pair().expect("descriptors are left");
         here.set_nonblocking(true).expect("open");
         let socket = Arc::new(here);
-        let read = Arc::new(Mutex::new(Vec::new()));
+        let moved = Moved::default();
         let polls = Arc::new(AtomicU32::new(0));
         let backend = {
-            let (socket, read, polls) = (Arc::clone(&socket), Arc::clone(&read), Arc::clone(&polls));
+            let (socket, moved, polls) = (Arc::clone(&socket), Arc::clone(&moved), Arc::clone(&polls));
             poll_fn(move |_| {
                 polls.fetch_add(1, Ordering::Relaxed);
                 let mut byte = [7; 1];
-                let moved = if reads { (&*socket).read(&mut byte) } else { (&*socket).write(&byte) };
-                if moved.is_ok_and(|moved| moved == 1) {
-                    read.lock().expect("no panic").push(byte[0]);
+                let bytes = if reads { (&*socket).read(&mut byte) } else { (&*socket).write(&byte) };
+                let (moved, asks) = &mut *moved.lock().expect("no panic");
+                *moved += bytes.unwrap_or(0);
+                if let Some((_, asks)) = asks.take_if(|(at, _)| *moved >= *at) {
+                    asks.wake();
                 }
                 Poll::Pending
             })
@@ -236,13 +241,17 @@ impl Socket {
         let flags = Arc::new(PollingFlags::new().read(reads).write(!reads));
         let waker = FdWaker::new().expect("descriptors are left");
         let container = BackendContainer::new_dyn(backend);
-        (Socket { flags, socket, container, read, waker, polls, there: None }, there)
+        (Socket { flags, socket, container, moved, waker, polls, _there: None }, there)
     }
 
-    /// Until so many bytes were moved. Nobody wakes it.
+    /// Until so many bytes were moved, and not woken before.
     async fn moved(&self, bytes: usize) {
-        poll_fn(|_| if self.read.lock().expect("no panic").len() >= bytes { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        poll_fn(|context| {
+            let (moved, asks) = &mut *self.moved.lock().expect("no panic");
+            *asks = Some((bytes, context.waker().clone()));
+            if *moved >= bytes { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -264,7 +273,7 @@ fn what_is_left_is_ready_still() {
     fn full() -> Socket {
         let (socket, mut there) = Socket::new(true);
         there.write_all(&[1; 100]).expect("room");
-        Socket { there: Some(there), ..socket }
+        Socket { _there: Some(there), ..socket }
     }
     everywhere!(full(), async |socket: &Socket| socket.moved(100).await);
     in_time(|| {
