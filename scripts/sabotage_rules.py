@@ -52,6 +52,7 @@ CHECKS = {
     # With a wait that ends, or a test that says so when it does not.
     "sync": Check("sync", ".", ["-p", "quiescent-core", "--test", "sync"]),
     "file_lock": Check("file_lock", ".", ["-p", "quiescent-core", "--test", "file_lock"]),
+    "backend": Check("backend", ".", ["-p", "quiescent-core", "--test", "backend"]),
     "unit": Check("unit", ".", ["-p", "quiescent-core", "--lib"]),
     "contract": Check(
         "contract",
@@ -114,6 +115,16 @@ POOL = "core/src/sync/pool.rs"
 POOL_INVENTORY = "core/src/sync/pool/inventory.rs"
 POOL_PLACE = "core/src/sync/pool/place.rs"
 POOL_RESOURCE = "core/src/sync/pool/resource.rs"
+BACKEND_BLOCK_ON = "core/src/backend/block_on.rs"
+BACKEND_CONTAINER = "core/src/backend/container.rs"
+BACKEND_DESCRIPTOR = "core/src/backend/polling/descriptor.rs"
+BACKEND_EVENT = "core/src/backend/event.rs"
+BACKEND_EVENTFD = "core/src/backend/event/eventfd.rs"
+BACKEND_INTEGRATION = "core/src/backend/integration.rs"
+BACKEND_POLLING = "core/src/backend/polling.rs"
+BACKEND_TOKIO = "core/src/backend/integration/tokio.rs"
+BACKEND_WAKES = "core/src/backend/wakes.rs"
+BACKEND_WITH = "core/src/backend/with_backend.rs"
 
 CPP_HANDLE = "include/quiescent/handle.hpp"
 
@@ -682,6 +693,84 @@ RULES = [
          "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;", "contract", "filelock"),
     Rule("lock-forked", "a forked child takes its parent's table for its own", "core/src/file_lock/process.rs",
          ".filter(|process| process.id == id)", ".filter(|process| process.id > 0)", "file_lock", "holder::a_forked_child_waits"),
+    # Backends: waking whoever watches.
+    Rule("backend-cleared-late", "a wake between taking the mark and clearing is cleared away", BACKEND_WAKES,
+         "        self.doorbell.clear();\n        self.state.fetch_and(!RUNG, Ordering::AcqRel);",
+         "        self.state.fetch_and(!RUNG, Ordering::AcqRel);\n        self.doorbell.clear();",
+         "model", "backend::another_wake_vs_clear_awake"),
+    Rule("backend-wake-looks", "a wake sees an old mark, while the poll sees old work", BACKEND_WAKES,
+         "        if self.state.fetch_or(RUNG,", "        if self.state.load(Ordering::Acquire) & RUNG == 0 && self.state.fetch_or(RUNG,",
+         "model", "backend::another_wake_vs_clear_awake"),
+    Rule("backend-mark-release", "who clears does not see what the waker did", BACKEND_WAKES,
+         "self.state.fetch_or(RUNG, Ordering::AcqRel)", "self.state.fetch_or(RUNG, Ordering::Acquire)",
+         "model", "backend::wake_vs_clear_awake"),
+    Rule("backend-mark-acquire", "the same, on the other side", BACKEND_WAKES,
+         "self.state.fetch_and(!RUNG, Ordering::AcqRel)", "self.state.fetch_and(!RUNG, Ordering::Release)",
+         "model", "backend::wake_vs_clear_awake"),
+    Rule("backend-closed", "a wake after the end writes to the descriptor", BACKEND_WAKES,
+         "& (RUNG | CLOSED) == 0", "& RUNG == 0", "model", "backend::wake_vs_close"),
+    Rule("backend-closed-fd", "the same, for real", "core/src/backend/fd_waker.rs",
+         "        self.0.close();", "        let _ = &self.0;", "backend", "waker::a_wake_after_the_end"),
+    Rule("backend-once", "each wake writes", BACKEND_WAKES,
+         "& (RUNG | CLOSED) == 0", "& CLOSED == 0", "backend", "waker::further_wakes"),
+    Rule("backend-called", "a call while it is polled is slept through", BACKEND_BLOCK_ON,
+         "match self.state.compare_exchange(AWAKE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed) {",
+         "match Ok::<u32, u32>(self.state.swap(ASLEEP, Ordering::Relaxed)) {",
+         "model", "backend::wake_vs_clearing_while_polled"),
+    Rule("backend-call-release", "the poll does not see what the caller did", BACKEND_BLOCK_ON,
+         "self.state.swap(CALLED, Ordering::Release)", "self.state.swap(CALLED, Ordering::Relaxed)",
+         "model", "backend::call_vs_drive_awake"),
+    Rule("backend-call-acquire", "the same, on the other side", BACKEND_BLOCK_ON,
+         "self.state.swap(AWAKE, Ordering::Acquire)", "self.state.swap(AWAKE, Ordering::Relaxed)",
+         "model", "backend::call_vs_drive_awake"),
+    Rule("backend-call-awake", "each call while it is polled is a system call", BACKEND_BLOCK_ON,
+         "Ordering::Release) == ASLEEP", "Ordering::Release) != CALLED", "backend", "block_on::a_future_that_wakes_itself"),
+    Rule("backend-not-cleared", "what was rung is ready for ever, and the thread spins", BACKEND_POLLING,
+         "        if self.handle.poll(self.cur_flags, deadline)? {", "        if self.handle.poll(self.cur_flags, deadline)? && false {",
+         "backend", "polling::waiting_clears"),
+    Rule("backend-task-not-cleared", "the same in a task", BACKEND_INTEGRATION,
+         "                polling.clear();\n", "", "backend", "integration::they_sleep"),
+    Rule("event-cleared", "an event is not quiet after it was cleared", BACKEND_EVENT,
+         "        let mut rings = [0; 512];", "        let mut rings = [0; 0];", "backend", "event::it_is_readable"),
+    Rule("event-blocks", "ringing an event that is full blocks", BACKEND_EVENTFD,
+         "libc::EFD_CLOEXEC | libc::EFD_NONBLOCK", "libc::EFD_CLOEXEC", "backend", "event::its_descriptors"),
+    # Backends: who drives.
+    Rule("backend-busy", "a second holder panics", BACKEND_CONTAINER,
+         "Err(TryLockError::Busy | TryLockError::Closed) => Err(BackendError::Busy),",
+         "Err(TryLockError::Busy | TryLockError::Closed) => panic!(\"taken twice\"),", "backend", "container::a_second_holder"),
+    Rule("backend-whoever", "a handle is the thread's that took it", BACKEND_CONTAINER,
+         "=> guard.pass_on(),", "=> guard,", "backend", "container::it_does_not_matter"),
+    Rule("backend-panic", "a panic beside a backend ends it", BACKEND_CONTAINER,
+         "            Ok(guard) | Err(LockError::Poisoned(guard)) => guard.pass_on(),",
+         "            Ok(guard) => guard.pass_on(),\n            Err(LockError::Poisoned(_)) => return Err(BackendError::Ended),",
+         "backend", "container::a_panic_while_driving"),
+    Rule("backend-ended", "a backend that has completed is polled again", BACKEND_CONTAINER,
+         "            *self.backend = None;\n", "", "backend", "container::a_backend_that_completes"),
+    Rule("backend-layers", "an inner backend is polled before the one on top of it", BACKEND_CONTAINER,
+         "        let Some(backend) = self.backend.as_mut() else",
+         "        if let Some(inner) = &mut self.inner {\n            inner.drive(context)?;\n        }\n        let Some(backend) = self.backend.as_mut() else",
+         "backend", "container::layers_are_polled"),
+    Rule("backend-peeled", "the outer backend is free while the inner one is not", BACKEND_CONTAINER,
+         "    inner: Option<Box<dyn Layer + Send + 'a>>,\n    backend: Locked<'a, B>,",
+         "    backend: Locked<'a, B>,\n    inner: Option<Box<dyn Layer + Send + 'a>>,", "backend", "container::layers_are_given_back"),
+    Rule("backend-given-back", "a backend is given back before the future that it drives is dropped", BACKEND_WITH,
+         "        #[pin]\n        future: F,\n        backend: BackendHandle<'a, B>,",
+         "        backend: BackendHandle<'a, B>,\n        #[pin]\n        future: F,", "backend", "integration::what_an_integration_owns"),
+    # Backends: what is watched.
+    Rule("backend-write-bit", "who asks for writing is watched for reading", BACKEND_POLLING,
+         "(if write { libc::POLLOUT }", "(if write { libc::POLLIN }", "backend", "polling::reading_and_writing"),
+    Rule("backend-signal", "a signal is an error", BACKEND_DESCRIPTOR,
+         "if error.kind() != io::ErrorKind::Interrupted {", "if !matches!(error.kind(), io::ErrorKind::TimedOut) {",
+         "backend", "polling::a_signal"),
+    Rule("backend-not-open", "what is not open is ready, for ever", BACKEND_DESCRIPTOR,
+         "    if found & libc::POLLNVAL != 0 {", "    if found & libc::POLLNVAL != 0 && false {", "backend", "polling::what_cannot_be_polled"),
+    Rule("backend-error-alone", "an error is ready, for ever", BACKEND_DESCRIPTOR,
+         "found & !libc::POLLERR == 0", "found == 0", "backend", "polling::an_error_alone"),
+    Rule("backend-interest", "a descriptor is watched for nothing, and never ready", BACKEND_POLLING,
+         "            (false, false) => Err(BackendError::NoInterest),\n", "", "backend", "block_on::what_can_never"),
+    Rule("backend-level", "what a backend leaves for its next poll waits for more to come", BACKEND_TOKIO,
+         "    if watched.get_ref().poll(flags, Deadline::PASSED)? {", "    if watched.get_ref().poll(flags, Deadline::PASSED)? && false {",
+         "backend", "integration::what_is_left"),
     # The C++ header.
     Rule("cpp-over", "an owner frees again what is over, which counts as a double free", "include/quiescent/token.hpp",
          "        if (!is_over) static_cast", "        static_cast<void>(is_over);\n        static_cast", "cpp_header", "every_class_is_used"),

@@ -23,7 +23,7 @@ use crate::park::Parker;
 use crate::sync::CancelToken;
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// How long a call may wait: up to a deadline, or until it is cancelled.
@@ -124,33 +124,46 @@ impl From<Interrupted> for Error {
 pub fn block_on<F: Future>(future: F, wait: Wait<'_>) -> Result<F::Output, Interrupted> {
     wait.check()?;
     let parker = parker()?;
-    let waker = parker.waker();
-    let mut context = Context::from_waker(&waker);
+    let mut slept = false;
+    let answer = drive(future, wait, &parker.waker(), |deadline| {
+        parker.park(deadline);
+        slept = true;
+        Ok(())
+    });
+    if slept {
+        parker.unpark();
+    }
+    answer
+}
+
+/// Polls `future` with `waker` as long as `wait` says, which is not cancelled yet. In between the thread has to `sleep` until
+/// `waker` is called or a deadline passes; that may return early, and its error ends the wait.
+pub(crate) fn drive<F: Future, E: From<Interrupted>>(
+    future: F,
+    wait: Wait<'_>,
+    waker: &Waker,
+    mut sleep: impl FnMut(Deadline) -> Result<(), E>,
+) -> Result<F::Output, E> {
+    let mut context = Context::from_waker(waker);
     let mut future = pin!(unconstrained(future));
     let mut cancelled = pin!(wait.cancel.map(CancelToken::cancelled));
-    let mut slept = false;
-    let answer = loop {
+    loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            break Ok(output);
+            return Ok(output);
         }
         if let Some(cancelled) = cancelled.as_mut().as_pin_mut() {
             if cancelled.poll(&mut context).is_ready() {
-                break Err(Interrupted::Cancelled);
+                return Err(Interrupted::Cancelled.into());
             }
         }
         // Looked up each time: a token's deadline may be set while somebody waits.
         let token_deadline = wait.cancel.map_or(Deadline::NEVER, CancelToken::deadline);
         let deadline = wait.deadline.min(token_deadline);
         if deadline.has_passed() {
-            break Err(wait.check().err().unwrap_or(Interrupted::TimedOut));
+            return Err(wait.check().err().unwrap_or(Interrupted::TimedOut).into());
         }
-        parker.park(deadline);
-        slept = true;
-    };
-    if slept {
-        parker.unpark();
+        sleep(deadline)?;
     }
-    answer
 }
 
 /// The calling thread's own.

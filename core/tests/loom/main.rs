@@ -13,6 +13,7 @@
 
 #![cfg(loom)]
 
+mod backend;
 mod barrier;
 mod cache_aware_rundown;
 mod completion;

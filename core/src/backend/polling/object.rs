@@ -1,0 +1,36 @@
+//! Windows: an object of the kernel, slept on with `WaitForSingleObject`. Compiled, not tried.
+
+use crate::backend::{Pollable, PollingFlags};
+use crate::deadline::{Deadline, now};
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
+use windows_sys::Win32::System::Threading::{INFINITE, WaitForSingleObject};
+
+/// What a backend gives to be watched: an object of the kernel here.
+pub type DefaultHandle<'a> = BorrowedHandle<'a>;
+
+/// Ready is what is signaled; for what, it does not say.
+impl Pollable for BorrowedHandle<'_> {
+    fn poll(&self, _flags: &PollingFlags, deadline: Deadline) -> io::Result<bool> {
+        loop {
+            // SAFETY: the handle is open as long as it is borrowed.
+            match unsafe { WaitForSingleObject(self.as_raw_handle(), milliseconds(deadline)) } {
+                WAIT_OBJECT_0 => return Ok(true),
+                WAIT_TIMEOUT if deadline.has_passed() => return Ok(false),
+                // Milliseconds have an end before deadlines do.
+                WAIT_TIMEOUT => {}
+                _ => return Err(io::Error::last_os_error()),
+            }
+        }
+    }
+}
+
+/// Until then, rounded up.
+fn milliseconds(deadline: Deadline) -> u32 {
+    match deadline.nanos() {
+        None => INFINITE,
+        Some(_) if deadline == Deadline::PASSED => 0,
+        Some(nanos) => u32::try_from(nanos.saturating_sub(now()).div_ceil(1_000_000)).unwrap_or(INFINITE - 1),
+    }
+}
