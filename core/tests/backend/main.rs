@@ -4,11 +4,20 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod block_on;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod completion;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod completion_twin;
 mod container;
 mod desk;
 mod event;
+#[path = "../in_time/eventually.rs"]
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod eventually;
 mod example;
 mod integration;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod nested;
 mod polling;
 mod waker;
 

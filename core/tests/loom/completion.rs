@@ -162,7 +162,18 @@ fn wake_driver_vs_sleep() {
     });
 }
 
-/// The close comes while the driver falls asleep: it returns for good, but not without what is over.
+/// The close comes before the poll, while it looks, or while it falls asleep: it returns.
+#[test]
+fn close_vs_sleep() {
+    explore([()], || {
+        let bed = Bed::new();
+        let closer = with(&bed, |bed| bed.backend().close());
+        assert_eq!(poll(&bed.backend(), Deadline::NEVER), "closed");
+        join(closer);
+    });
+}
+
+/// The close comes while something gets over: the poll returns for good, but not without what is over.
 #[test]
 fn close_vs_poll() {
     explore_at_most(3, ["one", "closed"], || {

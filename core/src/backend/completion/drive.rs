@@ -201,7 +201,7 @@ fn next(engine: &Shared<Engine>, deadline: Deadline) -> Next {
     // Not under the lock.
     let is_late = deadline.has_passed();
     engine.state.with(|state| {
-        if !state.done.is_empty() || !state.ready.is_empty() {
+        if !state.done.is_empty() {
             return Next::Look;
         }
         if state.is_closing {
@@ -212,6 +212,10 @@ fn next(engine: &Shared<Engine>, deadline: Deadline) -> Next {
         }
         if is_late {
             return Next::Return(Err(PollError::TimedOut));
+        }
+        // After the deadline: what wakes itself over and over does not keep the poll.
+        if !state.ready.is_empty() {
+            return Next::Look;
         }
         Next::Sleep(state.begin_sleep(deadline, &engine.poller))
     })

@@ -1,0 +1,127 @@
+//! Backends in backends, and descriptors of the caller's.
+
+use crate::completion::{Gate, backend, is_readable, over};
+use quiescent_core::backend::completion::{
+    AttachError, CompletionBackend, FAILED, Outcome, PollError, READABLE, WRITABLE, WaitDescriptorError,
+};
+use quiescent_core::{Deadline, Error, Wait};
+use std::future::ready;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// The one completion that a poll hands out: user data, value.
+fn next(backend: &CompletionBackend) -> (usize, usize) {
+    let mut seen = None;
+    backend.poll(1, Duration::from_secs(20).into(), |completion| seen = Some(completion)).expect("one");
+    let seen = seen.expect("handed out");
+    assert_eq!(seen.outcome.answer, Ok(None));
+    (seen.user_data, seen.outcome.value)
+}
+
+#[test]
+fn the_outer_one_drives_what_is_attached_after_itself() {
+    let [outer, inner, innermost] = [backend(), backend(), backend()];
+    inner.attach(&innermost).expect("nobody drives it");
+    outer.attach(&inner).expect("nobody drives it");
+    assert!(!is_readable(&outer));
+    let gate = Gate::default();
+    innermost.submit(3, Wait::FOREVER, gate.clone().passed()).expect("memory");
+    inner.submit(2, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    outer.submit(1, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    assert!(matches!(inner.poll(1, Deadline::PASSED, |_| {}), Err(PollError::Busy)));
+    assert!(is_readable(&outer));
+    gate.open();
+    assert_eq!(over(&outer), [(1, Ok(())), (2, Ok(())), (3, Ok(()))]);
+    assert!(!is_readable(&outer));
+    innermost.submit(4, Duration::from_millis(5).into(), std::future::pending::<Outcome>()).expect("memory");
+    let mut seen = None;
+    outer.poll(1, Duration::from_secs(20).into(), |completion| seen = Some(completion.outcome)).expect("one");
+    assert_eq!(seen, Some(Outcome::refused(Error::Timeout)), "a deadline inside wakes the outer one");
+    assert!(outer.detach(&inner));
+    assert!(!outer.detach(&inner));
+    inner.submit(5, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    assert_eq!((over(&outer), over(&inner)), (vec![], vec![(5, Ok(()))]));
+}
+
+#[test]
+fn circles_and_two_owners_are_refused() {
+    let [first, second, third] = [backend(), backend(), backend()];
+    assert!(matches!(first.attach(&first), Err(AttachError::Circle)));
+    first.attach(&second).expect("free");
+    second.attach(&third).expect("free");
+    assert!(matches!(third.attach(&first), Err(AttachError::Circle)));
+    assert!(matches!(first.attach(&third), Err(AttachError::Busy)));
+    // What was refused is as it was.
+    first.submit(1, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    assert_eq!(over(&first), [(1, Ok(()))]);
+}
+
+#[test]
+fn either_may_go_first() {
+    let [outer, inner] = [backend(), backend()];
+    outer.attach(&inner).expect("free");
+    inner.submit(1, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    drop(inner);
+    assert_eq!(over(&outer), []);
+    assert!(!is_readable(&outer), "what went does not keep it busy");
+    let inner = backend();
+    outer.attach(&inner).expect("free");
+    drop(outer);
+    inner.submit(2, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    assert_eq!(over(&inner), [(2, Ok(()))]);
+}
+
+#[test]
+fn a_descriptor_is_waited_for_until_it_is_ready() {
+    let backend = backend();
+    let (mut near, mut far) = UnixStream::pair().expect("descriptors");
+    backend.wait_descriptor(1, Wait::FOREVER, near.as_fd(), READABLE).expect("fine");
+    backend.wait_descriptor(2, Wait::FOREVER, near.as_fd(), READABLE | WRITABLE).expect("fine");
+    assert!(is_readable(&backend), "it can be written to");
+    assert_eq!(next(&backend), (2, WRITABLE as usize));
+    assert!(!is_readable(&backend));
+    far.write_all(b"x").expect("room");
+    assert!(is_readable(&backend));
+    assert_eq!(next(&backend), (1, READABLE as usize));
+    assert!(!is_readable(&backend), "it is waited for no more");
+    near.read_exact(&mut [0]).expect("written");
+    backend.wait_descriptor(3, Duration::from_millis(5).into(), near.as_fd(), READABLE).expect("fine");
+    std::thread::sleep(Duration::from_millis(10));
+    assert_eq!(over(&backend), [(3, Err(Error::Timeout))]);
+    backend.wait_descriptor(4, Wait::FOREVER, near.as_fd(), READABLE).expect("fine");
+    // Ours stays what it was.
+    drop(near);
+    far.write_all(b"y").expect("the copy is open");
+    assert_eq!(next(&backend), (4, READABLE as usize));
+    assert_eq!(far.write_all(b"z").expect_err("closed").kind(), std::io::ErrorKind::BrokenPipe);
+    backend.wait_descriptor(5, Wait::FOREVER, far.as_fd(), READABLE).expect("fine");
+    assert_eq!(next(&backend), (5, (READABLE | FAILED) as usize));
+}
+
+#[test]
+fn odd_descriptors() {
+    let backend = backend();
+    let file = std::fs::File::open("/proc/self/exe").expect("Linux");
+    backend.wait_descriptor(1, Wait::FOREVER, file.as_fd(), READABLE).expect("fine");
+    assert_eq!(next(&backend), (1, READABLE as usize), "a file is always ready");
+    for interest in [0, FAILED, 8 | READABLE] {
+        let refused = backend.wait_descriptor(2, Wait::FOREVER, file.as_fd(), interest);
+        assert!(matches!(refused, Err(WaitDescriptorError::InvalidArgument)));
+    }
+    assert_eq!(over(&backend), []);
+}
+
+#[test]
+fn the_wake_descriptor_ends_a_poll_and_may_outlive_the_backend() {
+    let backend = backend();
+    let wake = backend.wake_descriptor().expect("descriptors");
+    let mut wake = std::fs::File::from(wake);
+    wake.write_all(&1_u64.to_ne_bytes()).expect("room");
+    assert!(is_readable(&backend));
+    assert_eq!(backend.poll(1, Deadline::NEVER, |_| {}).expect("woken"), 0);
+    assert!(!is_readable(&backend));
+    drop(backend);
+    wake.write_all(&1_u64.to_ne_bytes()).expect("room");
+}
