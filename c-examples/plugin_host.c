@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
         qz_status out = qz_handle_free(loaded, QZ_DEFAULT_TIMEOUT); /* nobody calls any more */
         qz_status closed = table->close_all(&left);                 /* and nothing calls back */
         int unloaded = dlclose(code) == 0 && dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) == NULL;
-        printf("round %d: %u inside when it was closed; %s, %s with %zu left; %s\n", round, info.in_flight,
+        printf("round %d, %u inside when it was closed; %s, %s with %zu left; %s\n", round, info.in_flight,
                qz_status_name((int32_t)out), qz_status_name((int32_t)closed), left, unloaded ? "unloaded" : "STILL LOADED");
 
         for (int i = 0; i < THREADS; i++) {

@@ -30,7 +30,7 @@ int main(int argc, char **argv) {
     pthread_t talker, receiver;
     socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
     theirs = ends[1];
-    if (wire_open(ends[0], "the wire", &mine) != 0) return 1;
+    if (wire_open(ends[0], "the wire", &mine) != 0 || wire_send(mine, "hello") != 0) return 1;
     pthread_create(&receiver, NULL, receive, NULL);
     if (is_busy) pthread_create(&talker, NULL, talk, NULL);
     usleep(50 * 1000);
