@@ -27,10 +27,10 @@ def link(name: str, to: str) -> None:
 for title, _code, names in header.sections:
     with open(path(names[0]), encoding="utf-8") as file:
         page = file.read()
-    first, synopsis = f"{names[0]} \\- {title}", '.SH SYNOPSIS\n.br\n.PP\n'
-    assert first in page and synopsis in page, f"doxygen's page of {names[0]} has another shape than expected"
+    first, synopsis = f"{names[0]} \\- {title}", re.compile(r"\.SH SYNOPSIS\n(\.br\n)?(\.PP\n)?")
+    assert first in page and synopsis.search(page), f"doxygen's page of {names[0]} has another shape than expected"
     page = page.replace(first, f"{', '.join(names)} \\- {title}", 1)
-    page = page.replace(synopsis, f"{synopsis}\\fC#include <quiescent\\&.h>\\fP\n.PP\n", 1)
+    page = synopsis.sub(lambda found: found[0] + "\\fC#include <quiescent\\&.h>\\fP\n.PP\n", page, count=1)
     page = re.sub(r'\.SH "Detailed Description"\n\.PP ?\n(?=\.SH)', "", page)
     page = re.sub(r'\.SH "Author"\n.*', '.SH "SEE ALSO"\n\\\\fBquiescent\\\\fP(7), \\\\fBquiescent.h\\\\fP(3)\n', page, flags=re.DOTALL)
     with open(path(names[0]), "w", encoding="utf-8") as file:

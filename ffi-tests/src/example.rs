@@ -28,6 +28,7 @@ const OF_CARGO: [&str; 4] = ["build", "test", "doc", "add"];
 ///
 /// # Panics
 /// With the place and the reason, if one is not what it should be.
+#[must_use]
 #[track_caller]
 pub fn try_all(document: &Document) -> usize {
     let mut programs = 0;

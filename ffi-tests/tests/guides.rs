@@ -3,11 +3,12 @@
 
 use harness::markdown::Document;
 use harness::{Library, Link, Outcome, Program, example, repository, run};
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The slowest waits three seconds.
@@ -47,18 +48,26 @@ fn steps_in_rust() -> &'static PathBuf {
     })
 }
 
+/// One of the users of a step; built by the first call in this process.
+fn built(guide: &str, with_library: WithLibrary, step: &str, user: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let name = format!("{guide}-{step}-{user}");
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let build = || {
+        let program = Program::c(&name).flag("-D_GNU_SOURCE").source(format!("docs/{guide}/{user}.c"));
+        let program = with_library(program, step);
+        // The first step is the one that dies.
+        if step == "step1" { program.flag("-fsanitize=address").flag("-O0").build() } else { program.build() }
+    };
+    built.entry(name.clone()).or_insert_with(build).clone()
+}
+
 /// Does what a guide says behind `text`: `step3 user quiet, with VARIABLE=value`.
 fn run_as_told(guide: &str, with_library: WithLibrary, remark: &str) -> Outcome {
     let (command, environment) = remark.split_once(", with ").unwrap_or((remark, ""));
     let words: Vec<&str> = command.split(' ').collect();
     let (step, user, arguments) = (words[0], words[1], &words[2..]);
-    let program = Program::c(&format!("{guide}-{step}-{user}")).flag("-D_GNU_SOURCE");
-    let mut program = with_library(program.source(format!("docs/{guide}/{user}.c")), step);
-    // The first step is the one that dies.
-    if step == "step1" {
-        program = program.flag("-fsanitize=address").flag("-O0");
-    }
-    let mut program = Command::new(program.build());
+    let mut program = Command::new(built(guide, with_library, step, user));
     // The search path that cargo sets for tests may lead to another build.
     program.args(arguments).envs(environment.split_once('=')).env_remove("LD_LIBRARY_PATH");
     let mut outcome = run(&mut program, LIMIT);
