@@ -10,12 +10,13 @@
 //! | `text` | right after a program: what it prints, where `…` stands for anything |
 //! | `text <program>` | what that prints: for a test of the document's own |
 
-use std::fs;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
+use std::{env, fs};
 
 use crate::markdown::{Block, Document};
-use crate::{Outcome, Program, python, repository, run, scratch_dir, try_run};
+use crate::{Link, Outcome, Program, python, repository, run, scratch_dir, try_run};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// How often a program that crashes may get away with it.
@@ -51,7 +52,7 @@ pub fn try_all(document: &Document) -> usize {
 fn try_one(document: &Document, block: &Block) -> Result<Option<String>, String> {
     match (block.language.as_str(), block.remark.as_str()) {
         ("c" | "cpp", "") => Ok(Some(compile(block, &[])?)),
-        ("c", "crashes") => crash(block).map(Some),
+        ("c", "crashes") => crash(block),
         ("python", "") => run_python(block),
         ("rust", "") => is_doctest(document).map(|()| None),
         ("sh", "") => block.text.lines().try_for_each(is_command).map(|()| None),
@@ -75,16 +76,38 @@ fn compile(block: &Block, flags: &[&str]) -> Result<String, String> {
     Ok(outcome.stdout)
 }
 
-fn crash(block: &Block) -> Result<String, String> {
+fn crash(block: &Block) -> Result<Option<String>, String> {
+    if !has_address_sanitizer() {
+        return Ok(None);
+    }
     let built = program(block, &["-fsanitize=address", "-O1"]).try_build()?;
     for _ in 0..ATTEMPTS {
         // One that goes on for ever got away with it, too.
         let Ok(outcome) = try_run(&mut Command::new(&built), Duration::from_secs(5)) else { continue };
         if outcome.stderr.contains("AddressSanitizer") {
-            return Ok(outcome.stderr);
+            return Ok(Some(outcome.stderr));
         }
     }
     Err(format!("it got away with it {ATTEMPTS} times"))
+}
+
+/// Whether the C compiler has `AddressSanitizer`: without it nothing can be said of programs that are to crash.
+///
+/// # Panics
+/// If it has none in CI, where it must.
+#[must_use]
+pub fn has_address_sanitizer() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        let source = scratch_dir().join("sanitized.c");
+        fs::write(&source, "int main(void) { return 0; }\n").expect("the scratch directory is writable");
+        let tried = Program::c("sanitized").source(source).link(Link::None).flag("-fsanitize=address").try_build();
+        if let Err(messages) = &tried {
+            assert!(env::var_os("CI").is_none(), "CI needs AddressSanitizer: {messages}");
+            println!("skipped: the compiler has no AddressSanitizer: {messages}");
+        }
+        tried.is_ok()
+    })
 }
 
 fn run_python(block: &Block) -> Result<Option<String>, String> {

@@ -84,7 +84,8 @@ fn try_guide(guide: &str, with_library: WithLibrary) {
     for step in ["step1", "step2", "step3", "step4", "step5"] {
         assert!(told.iter().any(|block| block.remark.starts_with(step)), "{guide} does not say what {step} prints");
     }
-    for block in told {
+    let dies = |remark: &str| remark.starts_with("step1");
+    for block in told.iter().filter(|block| !dies(&block.remark) || example::has_address_sanitizer()) {
         let printed = run_as_told(guide, with_library, &block.remark).stdout;
         let checked = example::check_output(&printed, &block.text);
         checked.unwrap_or_else(|why| panic!("{}: {why}", document.place(block.line)));
