@@ -19,8 +19,8 @@ use crate::markdown::{Block, Document};
 use crate::{Link, Outcome, Program, python, repository, run, scratch_dir, try_run};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// How often a program that crashes may get away with it.
-const ATTEMPTS: usize = 5;
+/// How often a program that crashes may get away with it, or die of something else.
+pub const ATTEMPTS: usize = 10;
 /// What the documents call beside what is in the repository.
 const COMMANDS: [&str; 6] = ["cc", "pip", "python3", "git", "cd", "ln"];
 const OF_CARGO: [&str; 4] = ["build", "test", "doc", "add"];
@@ -84,7 +84,7 @@ fn crash(block: &Block) -> Result<Option<String>, String> {
     for _ in 0..ATTEMPTS {
         // One that goes on for ever got away with it, too.
         let Ok(outcome) = try_run(&mut Command::new(&built), Duration::from_secs(5)) else { continue };
-        if outcome.stderr.contains("AddressSanitizer") {
+        if outcome.stderr.contains("AddressSanitizer: heap-use-after-free") {
             return Ok(Some(outcome.stderr));
         }
     }

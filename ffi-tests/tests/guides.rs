@@ -86,9 +86,16 @@ fn try_guide(guide: &str, with_library: WithLibrary) {
     }
     let dies = |remark: &str| remark.starts_with("step1");
     for block in told.iter().filter(|block| !dies(&block.remark) || example::has_address_sanitizer()) {
-        let printed = run_as_told(guide, with_library, &block.remark).stdout;
-        let checked = example::check_output(&printed, &block.text);
-        checked.unwrap_or_else(|why| panic!("{}: {why}", document.place(block.line)));
+        // What is to crash may get away with it, and die elsewhere.
+        let attempts = if dies(&block.remark) { example::ATTEMPTS } else { 1 };
+        let checked = (0..attempts).map(|_| {
+            let printed = run_as_told(guide, with_library, &block.remark).stdout;
+            example::check_output(&printed, &block.text)
+        });
+        let mut failures: Vec<String> = checked.map_while(Result::err).collect();
+        if failures.len() == attempts {
+            panic!("{}: {}", document.place(block.line), failures.remove(0));
+        }
     }
 }
 
