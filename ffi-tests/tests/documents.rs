@@ -100,6 +100,30 @@ fn readme_leads_to_every_document() {
     assert!(missed.is_empty(), "README leads nobody to {missed:?}");
 }
 
+/// Whatever they call by a name of C's is in the header.
+#[test]
+fn the_names_of_c_are_those_of_the_header() {
+    let header = std::fs::read_to_string(repository().join("include/quiescent.h")).unwrap();
+    let known: BTreeSet<&str> = names_of_c(&header).collect();
+    assert!(known.len() > 200, "only {} names in the header", known.len());
+    let (mut used, mut unknown) = (0, Vec::new());
+    for document in Document::all().iter().filter(|it| has_examples(it) || it.path == Path::new("README.md")) {
+        for (index, line) in document.text.lines().enumerate() {
+            let names = names_of_c(line).filter(|name| name.len() > "qz_".len());
+            for name in names.inspect(|_| used += 1).filter(|name| !known.contains(name)) {
+                unknown.push(format!("{}: {name}", document.place(index + 1)));
+            }
+        }
+    }
+    assert!(used > 100, "they use only {used} names");
+    assert!(unknown.is_empty(), "not in the header: {}", unknown.join("\n"));
+}
+
+fn names_of_c(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("qz_") || word.starts_with("QZ_"))
+}
+
 /// docs/conventions.md has a section for each convention of the header's head, and nothing else is called one there.
 #[test]
 fn the_conventions_of_the_header_are_all_there() {
