@@ -61,8 +61,11 @@ fn generate(root: &Path) -> String {
     config.after_includes = Some(format!(
         "{}\n\
          /// The version of this header; qz_version() and qz_abi_version() tell the library's.\n\
-         #define QZ_VERSION \"{}\"\n#define QZ_VERSION_MAJOR {}\n#define QZ_VERSION_MINOR {}\n#define QZ_VERSION_PATCH {}\n\
-         #define QZ_ABI_VERSION {ABI}",
+         #define QZ_VERSION \"{}\"\n\
+         /// The first number of QZ_VERSION.\n#define QZ_VERSION_MAJOR {}\n\
+         /// The second.\n#define QZ_VERSION_MINOR {}\n\
+         /// The third.\n#define QZ_VERSION_PATCH {}\n\
+         /// The binary interface that this header describes.\n#define QZ_ABI_VERSION {ABI}",
         config.after_includes.unwrap_or_default(),
         version(""),
         version("_MAJOR"),

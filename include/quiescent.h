@@ -86,9 +86,13 @@
 
 /// The version of this header; qz_version() and qz_abi_version() tell the library's.
 #define QZ_VERSION "0.1.0"
+/// The first number of QZ_VERSION.
 #define QZ_VERSION_MAJOR 0
+/// The second.
 #define QZ_VERSION_MINOR 1
+/// The third.
 #define QZ_VERSION_PATCH 0
+/// The binary interface that this header describes.
 #define QZ_ABI_VERSION 1
 
 /// How to hold a qz_filelock: alone.

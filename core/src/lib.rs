@@ -58,3 +58,10 @@ pub use guard::{BeginFree, EnterError, FFI_HANDLE_FREE_DEADLINE, HandleGuard, Ha
 pub use handle::{AnyHandle, Entry, Freed, Handle, Hold, Kind, Token};
 pub use rundown::{RundownError, RundownGuard, RundownRef};
 pub use wait::{Interrupted, Wait, block_on};
+
+/// The documents with Rust in them, as doctests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+}

@@ -8,11 +8,14 @@
 //! run(&mut Command::new(program), Duration::from_secs(20)).expect_success();
 //! ```
 
+pub mod example;
 mod library;
+pub mod markdown;
 mod program;
 mod run;
 mod scratch;
 pub mod sqlite;
+pub mod story;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -185,19 +185,6 @@ fn mistakes_do_not_compile() {
     }
 }
 
-/// What README says under "Start in C++", around which only `main` is put, and what the reader's own class does.
-#[test]
-fn the_start_in_the_readme() {
-    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    let section = readme.split_once("## Start in C++\n").expect("README has that section").1;
-    let code = section.split_once("```cpp\n").unwrap().1.split_once("```").unwrap().0;
-    let (above, body) = code.split_at(code.find("quiescent::handle<session> h(").expect("it makes a handle"));
-    let own = "void session::query() {}\nvoid session::on_close() {}\n";
-    let path = scratch_dir().join("readme.cpp");
-    std::fs::write(&path, format!("{above}{own}int main() {{\n{body}return r.is_closing() ? 0 : 1;\n}}\n")).unwrap();
-    execute(program("readme-cpp").std("c++14").source(path).build());
-}
-
 fn race() -> Program {
     program("hpp-race").source("ffi-tests/cpp/hpp_race.cpp")
 }

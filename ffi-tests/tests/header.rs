@@ -3,8 +3,10 @@
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod parsed_header;
 
-use harness::{Program, run};
+use harness::{Program, repository, run, scratch_dir};
+use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const C_COMPILERS: &[&str] = &["gcc", "clang", "clang-19"];
@@ -132,4 +134,46 @@ fn structures() -> Vec<String> {
         .collect();
     assert!(found.len() >= 5, "only {found:?}: the header's shape has changed");
     found
+}
+
+/// The program in the header's head, with what its reader has of his own.
+#[test]
+fn what_it_shows_in_short_compiles_and_runs() {
+    let header = fs::read_to_string(repository().join("include/quiescent.h")).unwrap();
+    let (_, rest) = header.split_once(" * In short\n").expect("its head has a program");
+    let program = rest.split_once(" * Words").expect("and then words").0;
+    let lines: Vec<&str> = program.lines().map(|line| line.trim_start_matches(" *").trim()).collect();
+    let (callbacks, body): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| line.starts_with("static void"));
+    let own = "static int ended;\nstatic void *session_open(void) { return &ended; }\nstatic void session_query(void *s) { (void)s; }\n\
+               static void session_interrupt(void *s) { (void)s; }\nstatic void session_close(void *s) { ++*(int *)s; }\n";
+    compile_and_run(&format!(
+        "#include <quiescent.h>\n{own}{}\nint main(void) {{\n{}\nreturn ended == 1 ? 0 : 1;\n}}\n",
+        callbacks.join("\n"),
+        body.join("\n")
+    ));
+}
+
+/// Code in the comments of the header: each piece with declarations for what it does not declare itself.
+#[test]
+fn the_code_in_its_comments_compiles_and_runs() {
+    let header = fs::read_to_string(repository().join("include/quiescent.h")).unwrap();
+    let pieces: Vec<&str> =
+        header.split("/// ```c\n").skip(1).map(|piece| piece.split("/// ```").next().unwrap()).collect();
+    let [guard] = pieces[..] else { panic!("{} pieces of code: this test knows one", pieces.len()) };
+    let (types, statements): (Vec<&str>, Vec<&str>) =
+        guard.lines().map(|line| line.trim_start_matches("/// ")).partition(|line| line.starts_with("struct"));
+    let own = "struct inner { int ended; };\nstatic void inner_free(struct inner *inner) { inner->ended = 1; }\n";
+    compile_and_run(&format!(
+        "#include <quiescent.h>\n{own}{}\nint main(void) {{\nstruct inner inner = {{0}};\nstatic struct session session;\n\
+         struct session *s = &session;\ns->inner = &inner;\n{}\nreturn inner.ended ? 0 : 1;\n}}\n",
+        types.join("\n"),
+        statements.join("\n")
+    ));
+}
+
+fn compile_and_run(code: &str) {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let path = scratch_dir().join(format!("in-header-{}.c", COUNT.fetch_add(1, Ordering::Relaxed)));
+    fs::write(&path, code).unwrap();
+    run(&mut Command::new(Program::c("in-header").source(path).build()), Duration::from_secs(20)).expect_success();
 }

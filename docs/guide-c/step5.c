@@ -1,0 +1,79 @@
+/* Step 5: errors that say what happened, and reports with names. */
+#include "connection.h"
+#include "wire.h"
+#include "wire_error.h"
+#include "wire_loan.h"
+
+#include <pthread.h>
+#include <quiescent.h>
+
+static qz_kind *WIRE;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void on_close(void *c, void *ctx) {
+    (void)ctx;
+    connection_hang_up(c);
+}
+
+static void on_destroy(void *c, void *ctx) {
+    (void)ctx;
+    connection_close(c);
+}
+
+static void make_kind(void) {
+    qz_kind_ops ops = {.struct_size = sizeof ops, .on_close = on_close, .on_destroy = on_destroy};
+    qz_kind_new("wire", &ops, &WIRE);
+}
+
+int wire_open(int fd, const char *name, wire **out) {
+    pthread_once(&once, make_kind);
+    connection *c = connection_open(fd, name);
+    if (c == NULL) return QZ_ERR_NO_MEMORY;
+    qz_handle *h;
+    qz_status status = qz_handle_new(WIRE, c, &h);
+    if (status != QZ_OK) connection_close(c); /* it is still ours */
+    else qz_handle_set_label(h, name);
+    *out = (wire *)h;
+    return status;
+}
+
+/* A connection fails because it was closed here, or on its own. */
+static int answer(wire *w, int result) {
+    if (result == 0) return QZ_OK;
+    return qz_handle_is_closing(QZ_HANDLE(w)) ? QZ_ERR_FREED : QZ_ERR_IO;
+}
+
+int wire_send(wire *w, const char *line) {
+    void *c;
+    qz_status status = qz_handle_enter(QZ_HANDLE(w), WIRE, "wire_send", &c);
+    if (status != QZ_OK) return status;
+    int sent = answer(w, connection_send(c, line));
+    qz_handle_leave(QZ_HANDLE(w));
+    return sent;
+}
+
+int wire_receive(wire *w, char *line, size_t size) {
+    void *c;
+    qz_status status = qz_handle_enter(QZ_HANDLE(w), WIRE, "wire_receive", &c);
+    if (status != QZ_OK) return status;
+    int received = answer(w, connection_receive(c, line, size));
+    qz_handle_leave(QZ_HANDLE(w));
+    return received;
+}
+
+int wire_close(wire *w) { return qz_handle_free(QZ_HANDLE(w), 1000); }
+
+int wire_lend_name(wire *w, const char **out_name, wire_loan **out_loan) {
+    void *c;
+    qz_hold *hold;
+    qz_status status = qz_handle_hold(QZ_HANDLE(w), WIRE, "wire_lend_name", &c, &hold);
+    *out_loan = (wire_loan *)hold;
+    if (status == QZ_OK) *out_name = connection_name(c);
+    return status;
+}
+
+int wire_give_back(wire_loan *loan) { return qz_hold_release((qz_hold *)loan); }
+
+const char *wire_error_name(int status) { return qz_status_name(status); }
+
+const char *wire_last_error(void) { return qz_last_error(); }

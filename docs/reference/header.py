@@ -1,0 +1,94 @@
+"""Prints include/quiescent.h as doxygen is to read it.
+
+Its head becomes the main page, each of its sections a group that is called after the section's first function, and names in
+comments become links. The code is not changed.
+"""
+
+import re
+import sys
+from typing import List, NamedTuple, Set
+
+SECTION = re.compile(r"/\* ---- (.*?)\.? -*\*/\n")
+FUNCTION = re.compile(r"^[a-z].*?\b(qz_[a-z_]+)\(", re.MULTILINE)
+ENTRY = re.compile(r"  (\w+) +(.*)")
+END = "#ifdef __cplusplus\n}"
+
+
+class Section(NamedTuple):
+    title: str
+    code: str
+    functions: List[str]
+
+
+class Header(NamedTuple):
+    head: str
+    types: str
+    sections: List[Section]
+    end: str
+
+
+def read(path: str) -> Header:
+    with open(path, encoding="utf-8") as file:
+        head, rest = file.read().split(" */\n", 1)
+    rest, end = rest.split(END)
+    types, *parts = SECTION.split(rest)
+    sections = [Section(title, code, FUNCTION.findall(code)) for title, code in zip(parts[::2], parts[1::2])]
+    assert len(sections) > 15 and all(section.functions for section in sections), "the header has another shape than expected"
+    return Header(head, types, sections, END + end)
+
+
+def is_title(line: str) -> bool:
+    """In the header's head."""
+    return re.fullmatch(r"[A-Z][A-Za-z ]+", line) is not None
+
+
+def linked(text: str, functions: Set[str]) -> str:
+    """Doxygen links what is marked: a function by its parentheses, an enumerator or macro by a `#`."""
+    text = re.sub(r"(?<![\w#])(QZ_[A-Z_]+)\b(?!\()", r"#\1", text)
+    return re.sub(r"(?<![\w`])(qz_[a-z_]+)(?=[\s.,;:)])", lambda it: f"{it[1]}()" if it[1] in functions else it[1], text)
+
+
+def comments_linked(code: str, functions: Set[str]) -> str:
+    """In `///` comments, but not in the code within them."""
+    lines, is_code = [], False
+    for line in code.splitlines(keepends=True):
+        is_comment = line.lstrip().startswith("///")
+        is_code ^= is_comment and "```" in line
+        lines.append(linked(line, functions) if is_comment and not is_code else line)
+    return "".join(lines)
+
+
+def main_page(head: str, functions: Set[str]) -> str:
+    """Titles stand at the left, "In short" is a program, and below the others are names with what is said of them."""
+    page, title = ["@mainpage Quiescent"], ""
+    for line in head.splitlines()[1:]:
+        text = line[3:]
+        if is_title(text):
+            page += ["@endcode"] if title == "In short" else []
+            title = text
+            page += [f"@section {title.lower().replace(' ', '_')} {title}"]
+            page += ["@code{.c}"] if title == "In short" else []
+        elif title == "In short":
+            page.append(text[2:])
+        elif entry := ENTRY.match(text):
+            page.append(f"- **{entry[1]}**: {linked(entry[2], functions)}")
+        elif title:
+            page.append(f"  {linked(text.strip(), functions)}")
+        elif "Generated" not in text:
+            page.append(text)
+    return "\n".join(page)
+
+
+def main() -> None:
+    header = read(sys.argv[1])
+    functions = {name for section in header.sections for name in section.functions}
+    print("/// @file quiescent.h\n/// Types, numbers and macros.")
+    print(f"/**\n{main_page(header.head, functions)}\n*/")
+    print(comments_linked(header.types, functions))
+    for title, code, names in header.sections:
+        print(f"/** @defgroup {names[0]} {title}\n@{{ */\n{comments_linked(code, functions)}/** @}} */")
+    print(header.end)
+
+
+if __name__ == "__main__":
+    main()
