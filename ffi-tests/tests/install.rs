@@ -4,7 +4,10 @@
 //! There are two trees: one that lies where it was meant to, and one that was laid out for `/usr` and lies elsewhere, as
 //! one that was moved.
 
-use harness::{Program, repository, run, scratch_dir, skip};
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod parsed_header;
+
+use harness::{Link, Program, repository, run, scratch_dir, skip};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -192,7 +195,7 @@ fn pkg_config_moved() {
 fn links_statically() -> bool {
     let source = scratch_dir().join("empty.c");
     fs::write(&source, "int main(void) { return 0; }\n").unwrap();
-    Program::c("links-statically").link(harness::Link::None).flag("-static").source(source).try_build().is_ok()
+    Program::c("links-statically").link(Link::None).flag("-static").source(source).try_build().is_ok()
 }
 
 /// Configures and builds ffi-tests/install by `setup`, and checks its programs.
@@ -238,6 +241,42 @@ fn meson() {
             meson
         });
     }
+}
+
+/// The library's own parts, and those of Rust's std, are nobody else's business.
+#[test]
+fn the_archive_shows_the_headers_functions_only() {
+    let archive = Tree::moved().lib().join("libquiescent.a");
+    let shown = run(Command::new("nm").args(["-g", "--defined-only"]).arg(archive), LIMIT);
+    let shown = shown.expect_success().stdout.lines().filter(|line| line.contains(' '));
+    let shown: BTreeSet<_> = shown.map(|line| line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")).collect();
+    let functions = parsed_header::functions();
+    assert_eq!(shown, functions.iter().map(|function| format!("T {}", function.name)).collect());
+}
+
+/// With another library made with Rust in the same program. All of both is linked, so that what both define clashes, as
+/// it does without that if they come from different compilers.
+#[test]
+fn two_rust_libraries_in_one_program() {
+    let other = scratch_dir().join("libother.a");
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition=2024", "--crate-type=staticlib", "-o"]).arg(&other);
+    run(rustc.arg(repository().join("ffi-tests/install/other.rs")), LIMIT).expect_success();
+    let program = Program::c("two-rust-libraries").link(Link::None).source("ffi-tests/install/two_rust_libraries.c");
+    let whole = program.last_flag("-Wl,--whole-archive").last_flag(Tree::moved().lib().join("libquiescent.a"));
+    let built = whole.last_flag(&other).last_flag("-Wl,--no-whole-archive").last_flag("-ldl").last_flag("-lm").build();
+    run(&mut Command::new(built), LIMIT).expect_success();
+}
+
+/// A plugin with a copy of the library inside, for itself, in a program that uses the shared library.
+#[test]
+fn a_static_plugin_in_a_program_with_the_shared_library() {
+    let archive = Tree::moved().lib().join("libquiescent.a");
+    let plugin =
+        Program::c("static_plugin.so").flag("-shared").flag("-fPIC").source("ffi-tests/install/static_plugin.c");
+    let plugin = plugin.link(Link::None).last_flag(archive).last_flag("-Wl,--exclude-libs,libquiescent.a").build();
+    let host = Program::c("static_plugin_host").source("ffi-tests/install/static_plugin_host.c").last_flag("-ldl");
+    run(Command::new(host.build()).arg(plugin), LIMIT).expect_success();
 }
 
 /// It compiles everything anew, in a minute or more: with `QUIESCENT_THOROUGH` only (scripts/nightly).
