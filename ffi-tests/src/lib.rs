@@ -17,6 +17,7 @@ mod scratch;
 pub mod sqlite;
 pub mod story;
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,15 @@ pub use scratch::scratch_dir;
 pub fn repository() -> PathBuf {
     // This package lies one level down.
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// For a test that cannot be done here: says why. In CI everything can be done.
+///
+/// # Panics
+/// With `CI` in the environment.
+pub fn skip(why: &str) {
+    assert!(env::var_os("CI").is_none(), "CI: {why}");
+    println!("skipped: {why}");
 }
 
 /// `python3`, told by the variable `QUIESCENT_LIBRARY` which shared library to load; `None` where there is no Python.

@@ -1,19 +1,12 @@
 //! The Python package: its own tests against the built library, its types, and its wheel in an environment of its own.
 
-use harness::{Library, Outcome, python, repository, run, scratch_dir};
-use std::env;
+use harness::{Library, Outcome, python, repository, run, scratch_dir, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 /// For what takes half a minute; the limit is for a hang.
 const LIMIT: Duration = Duration::from_secs(400);
-
-/// Where CI would fail, others are told.
-fn skip(why: &str) {
-    assert!(env::var_os("CI").is_none(), "CI: {why}");
-    println!("skipped: {why}");
-}
 
 /// `python3 -B`, with what keeps the source tree clean.
 fn python_quietly() -> Option<Command> {
