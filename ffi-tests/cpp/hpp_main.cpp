@@ -4,6 +4,10 @@
 void waits();
 void handles();
 void embedded();
+void kinds();
+void made();
+void ends();
+void library();
 #ifdef __cpp_exceptions
 void throwing();
 void callbacks();
@@ -17,6 +21,9 @@ bool &out_of_memory() {
 }
 // In this unit: where it is seen together with a delete, compilers say that they do not match.
 void *operator new(std::size_t size, const std::nothrow_t &) noexcept {
+    return out_of_memory() ? nullptr : std::malloc(size);
+}
+void *operator new[](std::size_t size, const std::nothrow_t &) noexcept {
     return out_of_memory() ? nullptr : std::malloc(size);
 }
 
@@ -35,9 +42,13 @@ int main() {
     waits();
     handles();
     embedded();
+    kinds();
+    made();
+    ends();
 #ifdef __cpp_exceptions
     throwing();
     callbacks();
 #endif
+    library();
     return 0;
 }
