@@ -21,10 +21,10 @@ bool &out_of_memory() {
 }
 // In this unit: where it is seen together with a delete, compilers say that they do not match.
 void *operator new(std::size_t size, const std::nothrow_t &) noexcept {
-    return out_of_memory() ? nullptr : std::malloc(size);
+    return out_of_memory() ? nullptr : ::operator new(size);
 }
 void *operator new[](std::size_t size, const std::nothrow_t &) noexcept {
-    return out_of_memory() ? nullptr : std::malloc(size);
+    return out_of_memory() ? nullptr : ::operator new[](size);
 }
 
 namespace {
