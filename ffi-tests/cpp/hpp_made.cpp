@@ -13,7 +13,7 @@ using namespace quiescent;
 using namespace std::chrono_literals;
 using std::nothrow;
 
-int alive = 0;
+std::atomic<int> alive{0};
 
 struct thing {
     explicit thing(int v) : value(v) { alive++; }
@@ -198,7 +198,9 @@ void a_resource_is_used_again() {
 void a_resource_leaves_the_pool() {
     counts seen;
     pool<thing> p = *pool<thing>::make(nothrow, sizes(1), std::make_unique<factory>(seen));
+    const std::uint64_t before = misuses();
     std::unique_ptr<thing> out = *(*p.acquire(nothrow)).detach(nothrow);
+    CHECK(misuses() == before); // what was a hold of it is not released, too
     CHECK(out->value == 1 && p.stats(nothrow)->detached == 1 && seen.destroyed == 0);
     pooled<thing> broken = *p.acquire(nothrow);
     CHECK(broken->value == 2);

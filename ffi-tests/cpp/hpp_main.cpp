@@ -15,18 +15,6 @@ void callbacks();
 const void *waits_unit();
 const void *handles_unit();
 
-bool &out_of_memory() {
-    static thread_local bool is = false;
-    return is;
-}
-// In this unit: where it is seen together with a delete, compilers say that they do not match.
-void *operator new(std::size_t size, const std::nothrow_t &) noexcept {
-    return out_of_memory() ? nullptr : ::operator new(size);
-}
-void *operator new[](std::size_t size, const std::nothrow_t &) noexcept {
-    return out_of_memory() ? nullptr : ::operator new[](size);
-}
-
 namespace {
 
 void the_units_share_their_variables() {

@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One program: the header in many units.
 const UNITS: &[&str] = &[
     "ffi-tests/cpp/hpp_main.cpp",
+    "ffi-tests/cpp/hpp_allocation.cpp",
     "ffi-tests/cpp/hpp_waits.cpp",
     "ffi-tests/cpp/hpp_handle.cpp",
     "ffi-tests/cpp/hpp_embedded.cpp",
