@@ -175,7 +175,7 @@ fn no_macro_leaks() {
 /// Each mistake alone is what keeps it from compiling: the same file with none does compile.
 #[test]
 fn mistakes_do_not_compile() {
-    const CASES: u32 = 11;
+    const CASES: u32 = 17;
     for compiler in compilers().take(if is_thorough() { usize::MAX } else { 1 }) {
         let compiles = |case: u32| {
             program("hpp-refused")
