@@ -15,14 +15,19 @@
 //   quiescent::cancel stop;
 //   quiescent::hold locked = m.lock(std::chrono::milliseconds(50), stop);
 //
+//   quiescent::pool<connection> connections({4}, [] { return std::make_unique<connection>("db"); });
+//   connections.acquire()->query();                       // goes back at the end of the statement
+//
 // What quiescent.h says holds here as well; it is not repeated.
 //
 // Two forms  Every operation has one name and two forms. Without std::nothrow it throws quiescent::error, which has
 //            the status and the words of qz_last_error(). With std::nothrow as its first argument it is noexcept and
 //            answers a quiescent::result<T>. A constructor's other form is the static function make(std::nothrow,
 //            ...). Built with -fno-exceptions, the first form is not there. What begins with "try_" does not throw
-//            for QZ_ERR_BUSY: it answers an empty hold, or that status.
-// Classes    What owns is move-only: mutex, hold, handle<T>. Its destructor frees with QZ_DEFAULT_TIMEOUT (a hold is
+//            for QZ_ERR_BUSY: it answers an empty hold, nullptr, or that status.
+// Classes    qz_mutex is a mutex, in quiescent/mutex.hpp, and so on for each kind; those that keep something of yours
+//            are typed: handle<T>, once<T>, pool<T>. free_many.hpp and library.hpp have what is of no one class.
+//            What owns is move-only: mutex, hold, handle<T>. Its destructor frees with QZ_DEFAULT_TIMEOUT (a hold is
 //            released) and never throws; an object that others are still inside by then is destroyed by the last one
 //            out. mutex_ref, handle_ref<T> and so on name the same thing, own nothing and may be copied: a token. A
 //            mutex is a mutex_ref. get() is the C token, release() gives it up, and the constructor from one takes it
@@ -31,8 +36,11 @@
 //            of threads at once. Copy a ref for a thread that may outlive the owner.
 // Times      Any std::chrono duration, rounded up to milliseconds: never early. `infinite`; where something is freed
 //            also `default_timeout` (5 s). Negative ones are refused (QZ_ERR_INVALID_ARGUMENT).
-// Callbacks  No exception crosses a C frame. One that leaves on_close, on_freed or a destroying deleter has no caller
-//            to go to: it is swallowed, and counted in swallowed_exceptions().
+// Callbacks  No exception crosses a C frame. What the function throws that makes a once's value or a pool's resource is
+//            thrown by the call that wanted it, or, in the form that does not throw, is told by its failure. What
+//            leaves a pool's check or recycle says no. These last, and what leaves on_close, on_freed, a misuse hook or
+//            whatever destroys something, have no caller to go to: they are swallowed, and counted in
+//            swallowed_exceptions().
 #ifndef QUIESCENT_HPP
 #define QUIESCENT_HPP
 
@@ -93,7 +101,15 @@
 #include "quiescent/cache_aware_rundown.hpp"
 #include "quiescent/cancel.hpp"
 #include "quiescent/mutex.hpp"
+#include "quiescent/rwlock.hpp"
 #include "quiescent/semaphore.hpp"
+#include "quiescent/barrier.hpp"
+#include "quiescent/notify.hpp"
+#include "quiescent/once.hpp"
+#include "quiescent/pool.hpp"
+#include "quiescent/filelock.hpp"
+#include "quiescent/free_many.hpp"
+#include "quiescent/library.hpp"
 
 #undef QZ_HPP_NODISCARD
 #undef QZ_HPP_EXCEPTIONS

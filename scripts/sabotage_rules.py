@@ -128,6 +128,7 @@ BACKEND_WAKES = "core/src/backend/wakes.rs"
 BACKEND_WITH = "core/src/backend/with_backend.rs"
 
 CPP_HANDLE = "include/quiescent/handle.hpp"
+CPP_POOL = "include/quiescent/pool.hpp"
 
 RULES = [
     # The word: permission, identity and count in one step.
@@ -838,6 +839,24 @@ RULES = [
          "reinterpret_cast<qz_cancel *>(std::uintptr_t{2})", "nullptr", "cpp_header", "every_class_is_used"),
     Rule("cpp-early", "a timeout is rounded down", "include/quiescent/timeout.hpp",
          "down.count() + (down < duration ? 1 : 0)", "down.count()", "cpp_header", "every_class_is_used"),
+    Rule("cpp-downgrade", "a writer that reads on is given back as a writer, too", "include/quiescent/rwlock.hpp",
+         "return hold(release());", "return hold(get());", "cpp_header", "every_class_is_used"),
+    Rule("cpp-path", "a NUL in a path names another file", "include/quiescent/filelock.hpp",
+         "path.find('\\0') != std::string::npos", "path.empty()", "cpp_header", "every_class_is_used"),
+    Rule("cpp-mode", "a file lock that is to be shared is taken alone", "include/quiescent/filelock.hpp",
+         "return acquire_as(QZ_FILELOCK_SHARED,", "return acquire_as(QZ_FILELOCK_EXCLUSIVE,", "cpp_header", "every_class_is_used"),
+    Rule("cpp-rethrow", "what a function throws that was to make something is lost", "include/quiescent/callback.hpp",
+         "if (thrown_ && is_why(answer.status()))", "if (thrown_ && answer)", "cpp_header", "every_class_is_used"),
+    Rule("cpp-blame", "a refusal is blamed on an exception that has nothing to do with it", "include/quiescent/callback.hpp",
+         "return !why_ && (status == why_.status() || status == QZ_ERR_IO);", "return !why_ && status < 0;", "cpp_header", "every_class_is_used"),
+    Rule("cpp-factory", "a pool's factory is gone before the pool", CPP_POOL,
+         "static_cast<void>(made_by.release());", "", "cpp_header", "every_class_is_used"),
+    Rule("cpp-detach", "a resource that left the pool goes back, too", CPP_POOL,
+         "        static_cast<void>(std::move(*this).untyped().release());\n", "", "cpp_header", "every_class_is_used"),
+    Rule("cpp-set", "what a once refuses is gone", "include/quiescent/once.hpp",
+         "get(), value.get());", "get(), value.release());", "cpp_header", "every_class_is_used"),
+    Rule("cpp-form", "a function of quiescent.h has no C++ form", "include/quiescent/notify.hpp",
+         "qz_notify_all(get())", "qz_notify_one(get())", "cpp_header", "every_function_has_a_cpp_form"),
     Rule("cpp-modes", "code with exceptions is given functions without catch", "include/quiescent.hpp",
          "inline namespace without_exceptions", "inline namespace with_exceptions", "cpp_header", "in_two_units"),
 ]

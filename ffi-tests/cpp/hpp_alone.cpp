@@ -5,6 +5,22 @@ struct session {
     void on_close() noexcept {}
 };
 
+// Every member, for every standard.
+template class quiescent::handle<session>;
+template class quiescent::handle_ref<session>;
+template class quiescent::entry<session>;
+template class quiescent::typed_hold<session>;
+template class quiescent::once<session>;
+template class quiescent::once_ref<session>;
+template class quiescent::pool<session>;
+template class quiescent::pool_ref<session>;
+template class quiescent::pooled<session>;
+template class quiescent::result<session>;
+#ifdef __cpp_lib_expected
+template std::expected<session, quiescent::failure> quiescent::to_expected(quiescent::result<session>) noexcept;
+template std::expected<void, quiescent::failure> quiescent::to_expected(quiescent::result<void>) noexcept;
+#endif
+
 int main() {
     using namespace std::chrono_literals;
     quiescent::handle<session> h(std::make_unique<session>());
@@ -24,6 +40,22 @@ int main() {
     quiescent::cache_aware_rundown wide;
     quiescent::cache_aware_rundown::reference other = wide.acquire();
     quiescent::kind k("raw");
+    quiescent::rwlock l;
+    quiescent::hold reads = l.write().downgrade();
+    quiescent::barrier b(1);
+    quiescent::notify n;
+    n.notify_one();
+    n.wait(2s, stop);
+    quiescent::once<session> c;
+    c.get_or_init([] { return session(); }).query();
+    quiescent::pool<session> p({1}, [] { return std::make_unique<session>(); });
+    quiescent::pooled<session> lent = p.acquire(2s, stop);
+    if (!b.wait() || quiescent::free_many(&b, &b + 1) != QZ_OK || quiescent::report().empty()) return 3;
+    try {
+        quiescent::filelock f("/dev/null/x");
+    } catch (const quiescent::error &e) {
+        if (e.os_error() == 0) return 4;
+    }
     try {
         m.lock(50ms, stop).reset();
     } catch (const quiescent::error &e) {

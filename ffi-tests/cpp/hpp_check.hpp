@@ -34,7 +34,7 @@ inline void expect_status(const char *file, int line, const char *call, qz_statu
     } while (0)
 #endif
 
-// Whether what the header allocates with fails, on this thread (hpp_main.cpp).
+// Whether what the header allocates with fails, on this thread (hpp_allocation.cpp).
 bool &out_of_memory();
 
 inline std::uint64_t misuses() {

@@ -4,21 +4,16 @@
 void waits();
 void handles();
 void embedded();
+void kinds();
+void made();
+void ends();
+void library();
 #ifdef __cpp_exceptions
 void throwing();
 void callbacks();
 #endif
 const void *waits_unit();
 const void *handles_unit();
-
-bool &out_of_memory() {
-    static thread_local bool is = false;
-    return is;
-}
-// In this unit: where it is seen together with a delete, compilers say that they do not match.
-void *operator new(std::size_t size, const std::nothrow_t &) noexcept {
-    return out_of_memory() ? nullptr : std::malloc(size);
-}
 
 namespace {
 
@@ -35,9 +30,13 @@ int main() {
     waits();
     handles();
     embedded();
+    kinds();
+    made();
+    ends();
 #ifdef __cpp_exceptions
     throwing();
     callbacks();
 #endif
+    library();
     return 0;
 }

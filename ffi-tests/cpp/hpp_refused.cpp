@@ -6,6 +6,14 @@
 using namespace quiescent;
 
 struct thing {};
+struct factory : pool_factory<thing> {
+    result<owned> create(timeout) override { return std::make_unique<thing>(); }
+#if CASE == 12
+    bool chek(thing &) override { return true; }
+#else
+    bool check(thing &) override { return true; }
+#endif
+};
 
 void mistake(mutex &m, handle_ref<thing> h, const char *name, char (&buffer)[8], qz_mutex *raw);
 void mistake(mutex &m, handle_ref<thing> h, const char *name, char (&buffer)[8], qz_mutex *raw) {
@@ -16,6 +24,11 @@ void mistake(mutex &m, handle_ref<thing> h, const char *name, char (&buffer)[8],
     result<entry<thing>> other = h.enter(std::nothrow, operation_name::from_static(name));
     mutex adopted(raw);
     static_cast<void>(buffer);
+    result<hold> reads = write_hold().downgrade(std::nothrow);
+    result<once<thing>> cell = once<thing>::make(std::nothrow);
+    result<pool<thing>> pooled_things = pool<thing>::make(std::nothrow, {1}, std::make_unique<factory>());
+    static auto hook = [](qz_misuse, const void *) {};
+    static_cast<void>(set_misuse_hook(std::nothrow, hook));
 #elif CASE == 1
     mutex copied = m;
 #elif CASE == 2
@@ -40,6 +53,21 @@ void mistake(mutex &m, handle_ref<thing> h, const char *name, char (&buffer)[8],
 #elif CASE == 11
     static guard g;
     guard moved = std::move(g);
+#elif CASE == 12
+    result<pool<thing>> pooled_things = pool<thing>::make(std::nothrow, {1}, std::make_unique<factory>());
+#elif CASE == 13
+    write_hold writes;
+    result<hold> reads = writes.downgrade(std::nothrow); // and what would `writes` be then?
+#elif CASE == 14
+    result<hold> reads = hold().downgrade(std::nothrow);
+#elif CASE == 15
+    // A deleter that is a value: where would it be kept?
+    result<once<thing, void (*)(thing *)>> cell = once<thing, void (*)(thing *)>::make(std::nothrow);
+#elif CASE == 16
+    static_cast<void>(set_misuse_hook(std::nothrow, [](qz_misuse, const void *) {})); // gone by the first misuse
+#elif CASE == 17
+    static const auto numbers = [](int) { return thing(); };
+    result<pool<thing>> pooled_things = pool<thing>::make(std::nothrow, {1}, numbers); // a timeout has a unit
 #else
 #error "no such case"
 #endif

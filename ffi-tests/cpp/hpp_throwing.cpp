@@ -1,7 +1,11 @@
 // quiescent.hpp: the form that throws, of every operation.
 #include "hpp_check.hpp"
 
+#if __cplusplus >= 201703L
+#include <filesystem>
+#endif
 #include <thread>
+#include <unistd.h>
 
 void throwing();
 
@@ -91,6 +95,105 @@ void permits() {
     THROWS(s.forget(1), QZ_ERR_FREED);
 }
 
+void kinds_that_wait() {
+    rwlock l;
+    {
+        hold reads = l.read(0ms);
+        CHECK(reads && l.try_read() && !l.try_write());
+        THROWS(l.write(1s), QZ_ERR_DEADLOCK);
+    }
+    {
+        write_hold writes = l.try_write();
+        CHECK(writes && !l.try_read());
+        THROWS(l.read(), QZ_ERR_DEADLOCK);
+        hold reads = std::move(writes).downgrade();
+        CHECK(reads && !writes && l.try_read());
+        THROWS(std::move(writes).downgrade(), QZ_ERR_NULL);
+    }
+    CHECK(l.write());
+    THROWS(barrier(1U << 30U), QZ_ERR_INVALID_ARGUMENT);
+    barrier alone(1), both(2);
+    CHECK(alone.wait());
+    THROWS(both.wait(5ms), QZ_ERR_TIMEOUT);
+    notify n;
+    n.notify_all();
+    THROWS(n.wait(5ms), QZ_ERR_TIMEOUT);
+    n.notify_one();
+    n.wait();
+    n.free();
+    THROWS(n.notify_one(), QZ_ERR_FREED);
+    THROWS(n.notify_all(), QZ_ERR_FREED);
+}
+
+void files() {
+    const std::string path = "/tmp/quiescent-hpp-throwing-" + std::to_string(getpid());
+#if __cplusplus >= 201703L
+    const filelock f{std::filesystem::path(path)};
+#else
+    const filelock f(path);
+#endif
+    const filelock other(path.c_str(), QZ_FILELOCK_SIDECAR);
+    {
+        hold mine = f.acquire();
+        CHECK(!other.try_acquire() && !other.try_acquire_shared());
+        THROWS(other.acquire(5ms), QZ_ERR_DEADLOCK);
+        CHECK(other.holder().process == static_cast<std::uint64_t>(getpid()));
+    }
+    {
+        hold mine = f.acquire_shared();
+        CHECK(other.try_acquire_shared() && !other.try_acquire());
+    }
+    CHECK(std::remove(path.c_str()) == 0);
+    try {
+        filelock never("/dev/null/x");
+        give_up(__FILE__, __LINE__, "opened");
+    } catch (const error &e) {
+        CHECK(e.status() == QZ_ERR_IO && e.os_error() == ENOTDIR);
+    }
+    f.free();
+    THROWS(f.holder(), QZ_ERR_FREED);
+}
+
+void what_is_made() {
+    once<thing> c;
+    CHECK(c.try_get() == nullptr && !c.try_hold());
+    CHECK(c.get_or_init([] { return thing(); }, 1s).value == 7);
+    CHECK(c.try_get() == c.try_hold().get() && c.try_get()->value == 7);
+    THROWS(c.set(std::make_unique<thing>()), QZ_ERR_LIMIT);
+    c = once<thing>();
+    c.set(std::make_unique<thing>());
+    c.free();
+    THROWS(c.try_get(), QZ_ERR_FREED);
+    THROWS(c.try_hold(), QZ_ERR_FREED);
+    THROWS(c.get_or_init([] { return thing(); }), QZ_ERR_FREED);
+    THROWS(pool<thing>({0}, [] { return thing(); }), QZ_ERR_INVALID_ARGUMENT);
+    THROWS(pool<thing>({1}, std::unique_ptr<pool_factory<thing>>()), QZ_ERR_NULL);
+#if __cplusplus >= 202002L
+    pool<thing> p({.max_size = 2, .wait_timeout = 5ms}, [] { return thing(); });
+#else
+    pool_config sizes{2};
+    sizes.wait_timeout = 5ms;
+    pool<thing> p(sizes, [] { return thing(); });
+#endif
+    CHECK(!p.try_acquire() && p.warm_up(1) == 1 && p.try_acquire()->value == 7);
+    {
+        pooled<thing> first = p.acquire(), second = p.acquire();
+        THROWS(p.acquire(), QZ_ERR_TIMEOUT);
+        const std::unique_ptr<thing> out = std::move(first).detach();
+        CHECK(out->value == 7 && std::move(second).discard() == QZ_OK);
+        THROWS(std::move(first).detach(), QZ_ERR_NULL);
+        THROWS(pooled<thing>(reinterpret_cast<qz_hold *>(out.get()), out.get()).discard(), QZ_ERR_BAD_HANDLE);
+    }
+    CHECK(p.stats().detached == 1 && p.stats().size == 0);
+    CHECK(p.maintain().count() == QZ_INFINITE);
+    p.free();
+    THROWS(p.acquire(), QZ_ERR_FREED);
+    THROWS(p.try_acquire(), QZ_ERR_FREED);
+    THROWS(p.warm_up(1), QZ_ERR_FREED);
+    THROWS(p.maintain(), QZ_ERR_FREED);
+    THROWS(p.stats(), QZ_ERR_FREED);
+}
+
 void objects() {
     THROWS(handle<thing>(std::unique_ptr<thing>()), QZ_ERR_NULL);
     int closes = 0;
@@ -168,6 +271,9 @@ void throwing() {
     RUN(an_error_says_why);
     RUN(locks);
     RUN(permits);
+    RUN(kinds_that_wait);
+    RUN(files);
+    RUN(what_is_made);
     RUN(objects);
     RUN(embedded_ones);
     RUN(results);

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// Builds and runs `c-examples/{name}.c`, and answers what it printed.
+/// Builds and runs `c-examples/{name}.c`, or `.cpp` as C++14, and answers what it printed.
 fn story(name: &str, link: Link) -> String {
-    let program = Program::c(&format!("{name}_{link:?}")).source(format!("c-examples/{name}.c")).link(link).build();
-    told(name, &program, &[])
+    let title = format!("{name}_{link:?}");
+    let is_cpp = name.starts_with("cpp_");
+    let program = if is_cpp { Program::cpp(&title).std("c++14") } else { Program::c(&title) };
+    let source = format!("c-examples/{name}.{}", if is_cpp { "cpp" } else { "c" });
+    told(name, &program.source(source).link(link).build(), &[])
 }
 
 /// Runs the program of a story, and answers what it printed.
@@ -36,4 +39,10 @@ fn plugin() {
     let plugin = Program::c("story_plugin.so").source("c-examples/plugin.c").flag("-shared").flag("-fPIC").build();
     let host = Program::c("plugin_host").source("c-examples/plugin_host.c").last_flag("-ldl").build();
     told("plugin", &host, &[&plugin]);
+}
+
+#[test]
+fn cpp_directory() {
+    let told = story("cpp_directory", Link::Shared);
+    assert!(told.contains("'client 0' in operation 'look_up'"), "who does not let go is not named:\n{told}");
 }

@@ -24,43 +24,109 @@ template <class F> void contain(F &&f) noexcept {
 #endif
 }
 
-// For a callback that runs inside the C function that takes it, on the same thread: keeps what it throws until the C
-// function has returned. `carry` belongs into the callback, `rethrow` behind the call.
+// The same for one that is asked something: what throws says no.
+template <class F> bool contain_answer(F &&f) noexcept {
+    bool answer = false;
+    contain([&] { answer = f(); });
+    return answer;
+}
+
+// Destroys what was released from a std::unique_ptr<T, D>. Not left to ~unique_ptr, which is noexcept: a deleter that
+// throws would end the process.
+template <class T, class D> void destroy_by(void *object, void *) noexcept {
+    static_assert(std::is_empty<D>::value && std::is_default_constructible<D>::value, "the deleter is not kept");
+    contain([object] { D()(static_cast<T *>(object)); });
+}
+
+// What a function of the caller's that makes a `T` may answer: a T, a std::unique_ptr of one, or a result of that.
+template <class T, class D> struct made_by_caller {
+    using owned = std::unique_ptr<T, D>;
+
+    static result<owned> from(result<owned> &&made) noexcept {
+        if (made && !*made) return failure(QZ_ERR_NULL, "it made nothing");
+        return std::move(made);
+    }
+    static result<owned> from(owned &&made) noexcept { return from(result<owned>(std::move(made))); }
+    static result<owned> from(T &&made) {
+        static_assert(std::is_same<D, std::default_delete<T>>::value, "what has a deleter comes in a std::unique_ptr");
+        owned kept(new (std::nothrow) T(std::move(made)));
+        if (!kept) return failure(QZ_ERR_NO_MEMORY, "no memory for what was made");
+        return result<owned>(std::move(kept));
+    }
+};
+
+// For a function of the caller's that makes something, called by a C function on the same thread: keeps why it made
+// nothing until that C function has returned.
 class carrier {
 public:
     carrier() = default;
     carrier(const carrier &) = delete;
     carrier &operator=(const carrier &) = delete;
-    // In a form that is noexcept nobody rethrows.
-    ~carrier() {
-#if QZ_HPP_EXCEPTIONS
-        if (thrown_) swallowed().fetch_add(1, std::memory_order_relaxed);
-#endif
-    }
+    ~carrier() { forget(); }
 
-    // What `f` returns; `otherwise`, if it throws.
-    template <class F, class R> R carry(F &&f, R otherwise) noexcept {
+    // In the callback: has `make()` answer a result of a std::unique_ptr, and answers what C is to be told.
+    template <class Make> std::int32_t make(void **out, Make &&make) noexcept {
 #if QZ_HPP_EXCEPTIONS
         try {
-            return f();
+            return hand_over(make(), out);
+        } catch (const quiescent::error &e) {
+            return carry(e.why());
+        } catch (const std::bad_alloc &e) {
+            return carry(failure(QZ_ERR_NO_MEMORY, e.what()));
+        } catch (const std::exception &e) {
+            return carry(failure(QZ_ERR_IO, e.what()));
         } catch (...) {
-            thrown_ = std::current_exception();
-            return otherwise;
+            return carry(failure(QZ_ERR_IO, "an exception of no std type"));
         }
 #else
-        static_cast<void>(otherwise);
-        return f();
+        return hand_over(make(), out);
 #endif
+    }
+
+    // After the C function has refused: its own words, or those of what was called.
+    failure why(qz_status status) const noexcept { return is_why(status) ? why_.error() : failure(status); }
+
+#if QZ_HPP_EXCEPTIONS
+    // In the form that throws.
+    template <class T> T value(result<T> answer) {
+        if (thrown_ && is_why(answer.status())) std::rethrow_exception(std::exchange(thrown_, nullptr));
+        return std::move(answer).value();
+    }
+#endif
+
+private:
+    // C takes what it has no number for as QZ_ERR_IO.
+    bool is_why(qz_status status) const noexcept {
+        return !why_ && (status == why_.status() || status == QZ_ERR_IO);
+    }
+
+    template <class T, class D> std::int32_t hand_over(result<std::unique_ptr<T, D>> made, void **out) noexcept {
+        if (!made) return refuse(made.error());
+        *out = (*made).release();
+        return QZ_OK;
+    }
+    std::int32_t refuse(const failure &why) noexcept {
+        forget();
+        why_ = why;
+        return why.status() < 0 ? why.status() : QZ_ERR_INVALID_ARGUMENT;
     }
 
 #if QZ_HPP_EXCEPTIONS
-    void rethrow() {
-        if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+    std::int32_t carry(const failure &why) noexcept {
+        const std::int32_t status = refuse(why);
+        thrown_ = std::current_exception();
+        return status;
+    }
+    // An exception that nobody will rethrow.
+    void forget() noexcept {
+        if (std::exchange(thrown_, nullptr)) swallowed().fetch_add(1, std::memory_order_relaxed);
     }
 
-private:
     std::exception_ptr thrown_;
+#else
+    void forget() noexcept {}
 #endif
+    result<void> why_;
 };
 
 // A function object on the heap, called once, at whatever time, on whatever thread.
@@ -71,7 +137,7 @@ template <class F> void call_once_and_delete(void *kept) noexcept {
 
 } // namespace detail
 
-// How many exceptions left a callback that had no caller to go to, in this process.
+// How many exceptions left a callback and were not rethrown, in this process.
 inline std::uint64_t swallowed_exceptions() noexcept {
     return detail::swallowed().load(std::memory_order_relaxed);
 }

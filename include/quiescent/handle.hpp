@@ -66,46 +66,6 @@ private:
     T *object_;
 };
 
-// As an entry, for what outlives a call or ends on another thread.
-template <class T> class QZ_HPP_NODISCARD typed_hold {
-public:
-    typed_hold() noexcept : object_(nullptr) {}
-    typed_hold(qz_hold *taken, T *object) noexcept : hold_(taken), object_(object) {}
-    typed_hold(typed_hold &&other) noexcept
-        : hold_(std::move(other.hold_)), object_(std::exchange(other.object_, nullptr)) {}
-    typed_hold &operator=(typed_hold &&other) noexcept {
-        T *object = std::exchange(other.object_, nullptr);
-        hold_ = std::move(other.hold_);
-        object_ = object;
-        return *this;
-    }
-
-    T *get() const noexcept { return object_; }
-    T &operator*() const noexcept { return *object_; }
-    T *operator->() const noexcept { return object_; }
-    explicit operator bool() const noexcept { return object_ != nullptr; }
-
-    // The hold alone: the object may be used as long as it lasts.
-    hold untyped() && noexcept {
-        object_ = nullptr;
-        return std::move(hold_);
-    }
-    void reset() noexcept {
-        object_ = nullptr;
-        hold_.reset();
-    }
-
-    // It belongs to another thread from now on: see qz_hold_pass_on.
-    result<void> pass_on(std::nothrow_t) const noexcept { return hold_.pass_on(std::nothrow); }
-#if QZ_HPP_EXCEPTIONS
-    void pass_on() const { hold_.pass_on(); }
-#endif
-
-private:
-    quiescent::hold hold_;
-    T *object_;
-};
-
 namespace detail {
 
 // What stands behind the token: the object, and how to wake and destroy it.

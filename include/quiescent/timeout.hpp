@@ -34,4 +34,12 @@ private:
     std::int64_t ms_;
 };
 
+namespace detail {
+
+// Of what a C function says: milliseconds, or QZ_INFINITE.
+constexpr timeout timeout_of(std::int64_t ms) noexcept {
+    return ms < 0 ? timeout(infinite) : timeout(std::chrono::duration<std::int64_t, std::milli>(ms));
+}
+
+} // namespace detail
 QZ_HPP_END

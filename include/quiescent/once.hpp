@@ -1,0 +1,92 @@
+// A value that is made once. (A part of quiescent.hpp, which is what to include.)
+#ifndef QUIESCENT_HPP
+#error "include <quiescent.hpp>"
+#endif
+QZ_HPP_BEGIN
+
+// Names a cell for a `T`.
+template <class T, class D = std::default_delete<T>> class once_ref : public detail::token<qz_once, qz_once_free> {
+public:
+    using detail::token<qz_once, qz_once_free>::token;
+    using owned = std::unique_ptr<T, D>;
+
+    // The value, valid until the handle is destroyed: where somebody may free it meanwhile, take a hold. QZ_ERR_BUSY: it
+    // is not there.
+    result<T *> try_get(std::nothrow_t) const noexcept {
+        void *value = nullptr;
+        const qz_status status = qz_once_get(get(), &value);
+        return detail::made<T *>(status, static_cast<T *>(value));
+    }
+    // The same, with a hold: it is not destroyed before that ends.
+    result<typed_hold<T>> try_hold(std::nothrow_t) const noexcept {
+        void *value = nullptr;
+        qz_hold *taken = nullptr;
+        const qz_status status = qz_once_hold(get(), &value, &taken);
+        if (status < 0) return failure(status);
+        return typed_hold<T>(taken, static_cast<T *>(value));
+    }
+    // After a refusal `value` is still the caller's.
+    result<void> set(std::nothrow_t, owned &&value) const noexcept {
+        if (!value) return failure(QZ_ERR_NULL, "there is no value");
+        const qz_status status = qz_once_set(get(), value.get());
+        if (status < 0) return failure(status);
+        static_cast<void>(value.release());
+        return {};
+    }
+    // The value: if it is not there, the one that `init()` makes, or whoever else does meanwhile. `init` answers a T, a
+    // std::unique_ptr of one, or a result of that. If it refuses, or throws, the cell has not changed.
+    template <class F>
+    result<T *> get_or_init(std::nothrow_t, F &&init, timeout t = infinite, cancel_ref c = {}) const noexcept {
+        detail::carrier carrier;
+        return carry_init(carrier, init, t, c);
+    }
+
+#if QZ_HPP_EXCEPTIONS
+    // nullptr: it is not there.
+    T *try_get() const {
+        result<T *> answer = try_get(std::nothrow);
+        return answer.status() == QZ_ERR_BUSY ? nullptr : answer.value();
+    }
+    typed_hold<T> try_hold() const { return detail::empty_if_busy(try_hold(std::nothrow)); }
+    void set(owned &&value) const { set(std::nothrow, std::move(value)).value(); }
+    template <class F> T &get_or_init(F &&init, timeout t = infinite, cancel_ref c = {}) const {
+        detail::carrier carrier;
+        return *carrier.value(carry_init(carrier, init, t, c));
+    }
+#endif
+
+private:
+    template <class F> struct call {
+        F &init;
+        detail::carrier &carrier;
+    };
+    template <class F> static std::int32_t make(void *ctx, void **out) noexcept {
+        const auto &mine = *static_cast<call<F> *>(ctx);
+        return mine.carrier.make(out, [&mine] { return detail::made_by_caller<T, D>::from(mine.init()); });
+    }
+    template <class F>
+    result<T *> carry_init(detail::carrier &carrier, F &init, timeout t, cancel_ref c) const noexcept {
+        call<F> mine{init, carrier};
+        void *value = nullptr;
+        const qz_status status = qz_once_get_or_init(get(), make<F>, &mine, t.count(), c.get(), &value);
+        if (status < 0) return carrier.why(status);
+        return static_cast<T *>(value);
+    }
+};
+
+// Owns a cell and its value, which `D` destroys, on the thread of whichever free, leave or release comes last.
+template <class T, class D = std::default_delete<T>> class once : public detail::owner<once_ref<T, D>> {
+public:
+    using detail::owner<once_ref<T, D>>::owner;
+
+    static result<once> make(std::nothrow_t) noexcept {
+        qz_once *made = nullptr;
+        const qz_status status = qz_once_new(detail::destroy_by<T, D>, nullptr, &made);
+        return detail::made<once>(status, made);
+    }
+#if QZ_HPP_EXCEPTIONS
+    once() : once(make(std::nothrow).value()) {}
+#endif
+};
+
+QZ_HPP_END
