@@ -20,23 +20,19 @@ import ctypes
 import itertools
 import os
 import signal
-import threading
 import time
 from ctypes import byref, c_void_p
 from typing import Any, Callable, List, Optional, Tuple
 
 from . import _abi
 from ._arguments import milliseconds
+from ._calls import in_main_thread
 from ._library import qz
 
 Waiting = Callable[[int, Optional[int]], int]
 """A function that waits for so many milliseconds with this cancel token, and answers a status."""
 
 _SLICE = 50  # milliseconds: unnoticed by whoever presses Ctrl-C
-
-
-def _in_main_thread() -> bool:
-    return threading.get_ident() == threading.main_thread().ident
 
 
 def _deadline(timeout_ms: int) -> float:
@@ -49,8 +45,19 @@ def _left(deadline: float) -> int:
 
 def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
     """Waits with `call` for up to `timeout` seconds (None: for ever), or until `cancel`, a token of the library's, is cancelled."""
+    status = _wait(call, timeout, cancel, begins_anew=True)
+    assert status is not None
+    return status
+
+
+def wait_until_signal(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> Optional[int]:
+    """As `wait`, for what may be missed while nobody waits: ends (None) where that would begin anew."""
+    return _wait(call, timeout, cancel, begins_anew=False)
+
+
+def _wait(call: Waiting, timeout: Optional[float], cancel: Optional[int], begins_anew: bool) -> Optional[int]:
     timeout_ms = milliseconds(timeout)
-    if timeout_ms == 0 or not _in_main_thread():
+    if timeout_ms == 0 or not in_main_thread():
         return call(timeout_ms, cancel)
     status = call(0, cancel)
     if status != _abi.QZ_ERR_TIMEOUT:
@@ -66,6 +73,8 @@ def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
             if status != _abi.QZ_ERR_CANCELLED or qz.qz_cancel_is_cancelled(whole):
                 return status
             _run_signal_handlers()
+            if not begins_anew:
+                return None
     finally:
         if whole.value:
             qz.qz_cancel_free(whole, 0)
@@ -74,7 +83,7 @@ def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
 def wait_in_slices(call: Callable[[int], int], timeout: Optional[float]) -> int:
     """As `wait`, for what takes no cancel token."""
     timeout_ms = milliseconds(timeout)
-    if not _in_main_thread():
+    if not in_main_thread():
         return call(timeout_ms)
     deadline = _deadline(timeout_ms)
     while True:
