@@ -31,6 +31,11 @@ def eventually(claim: Callable[[], Any], what: str, within: float = 20) -> None:
         time.sleep(0.002)
 
 
+def waits(handle: Any) -> bool:
+    """Whether somebody waits in it."""
+    return any(occupant.is_waiting for occupant in handle.occupants())
+
+
 class Threads:
     """Joins them at the end, and raises what one of them raised."""
 

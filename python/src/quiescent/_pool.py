@@ -188,13 +188,13 @@ class Pool(AnyHandle, Generic[T]):
                 qz.qz_pool_warm_up, self._token, wanted, strategy.value, timeout_ms, token, byref(size)
             )
 
-        check(wait(call, timeout, token_of(cancel)))
+        check(wait(call, timeout, token_of(cancel), tries_first=False))
         return size.value
 
     def maintain(self) -> Optional[float]:
-        """Destroys what has been idle or alive for too long; answers after how many seconds that is worth doing again, or None.
+        """Destroys what has been idle or alive for too long; answers after how many seconds that is worth doing again.
 
-        To be called by whoever likes, or not at all: times are looked at as well when something is taken or given back.
+        None: nothing in this pool goes by the time. To be called by whoever likes, or not at all: times are looked at as well when something is taken or given back.
         """
         next_ms = c_int64()
         check(may_call_back(qz.qz_pool_maintain, self._token, byref(next_ms)))

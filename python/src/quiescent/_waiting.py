@@ -43,26 +43,32 @@ def _left(deadline: float) -> int:
     return milliseconds(None if deadline == float("inf") else max(0.0, deadline - time.monotonic()))
 
 
-def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
-    """Waits with `call` for up to `timeout` seconds (None: for ever), or until `cancel`, a token of the library's, is cancelled."""
-    status = _wait(call, timeout, cancel, begins_anew=True)
+def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int], *, tries_first: bool = True) -> int:
+    """Waits with `call` for up to `timeout` seconds (None: for ever), or until `cancel`, a token of the library's, is cancelled.
+
+    `tries_first`: whether `call` with a timeout of 0 answers QZ_ERR_TIMEOUT where it would have to wait.
+    """
+    status = _wait(call, timeout, cancel, tries_first, begins_anew=True)
     assert status is not None
     return status
 
 
 def wait_until_signal(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> Optional[int]:
     """As `wait`, for what may be missed while nobody waits: ends (None) where that would begin anew."""
-    return _wait(call, timeout, cancel, begins_anew=False)
+    return _wait(call, timeout, cancel, tries_first=True, begins_anew=False)
 
 
-def _wait(call: Waiting, timeout: Optional[float], cancel: Optional[int], begins_anew: bool) -> Optional[int]:
+def _wait(
+    call: Waiting, timeout: Optional[float], cancel: Optional[int], tries_first: bool, begins_anew: bool
+) -> Optional[int]:
     timeout_ms = milliseconds(timeout)
     if timeout_ms == 0 or not in_main_thread():
         return call(timeout_ms, cancel)
-    status = call(0, cancel)
-    if status != _abi.QZ_ERR_TIMEOUT:
-        return status
     deadline, whole = _deadline(timeout_ms), c_void_p()
+    if tries_first:
+        status = call(0, cancel)
+        if status != _abi.QZ_ERR_TIMEOUT:
+            return status
     try:
         # Of the whole wait, because the caller's may be freed meanwhile.
         status = qz.qz_cancel_new(byref(whole)) if cancel is None else qz.qz_cancel_child(cancel, byref(whole))
