@@ -116,7 +116,7 @@ def _until_signal(call: Waiting, timeout_ms: int, parent: c_void_p) -> int:
     KeyboardInterrupt may be raised between any two steps: what each of them did is known at the end, and undone. A second
     one, while the first is dealt with, may leave file descriptors open, but never a closed one with the interpreter.
     """
-    token, heard, depth = c_void_p(), bytearray(), len(_previous)
+    token, heard, depth, process = c_void_p(), bytearray(), len(_previous), os.getpid()
     pipes: List[Tuple[int, int]] = []
     listeners: List[int] = []
     is_over = _thread.allocate_lock()
@@ -140,7 +140,7 @@ def _until_signal(call: Waiting, timeout_ms: int, parent: c_void_p) -> int:
             previous = _previous[depth]
             signal.set_wakeup_fd(previous)
             del _previous[depth:]
-        if listeners:
+        if listeners and os.getpid() == process:  # in a child (of a callback that forked) nobody listens
             os.write(pipes[0][1], b"\0")
             is_over.acquire()
         for pipe in pipes:
