@@ -84,18 +84,19 @@ class FileLocks(unittest.TestCase):
     def test_shared(self):
         lock, together = q.FileLock(self.path), []
         with lock.hold(shared=True, timeout=1), Threads() as threads:
+            self.assertIs(lock.holder().is_shared, True)
             gate = threading.Barrier(3, timeout=20)
 
             def read():
                 with q.FileLock(self.path).hold(shared=True):
                     gate.wait()
-                    together.append(lock.holder().is_shared)
+                    together.append(1)
 
             threads.start(read)
             threads.start(read)
             gate.wait()
             self.assertRaises(q.Busy, lock.try_hold)
-        self.assertEqual(together, [True, True])
+        self.assertEqual(together, [1, 1])
         lock.free()
 
     def test_what_the_system_refuses(self):

@@ -124,6 +124,8 @@ class Forks(Process):
     def test_a_fork_in_a_callback(self):
         self.run_python(
             """
+            import warnings
+            warnings.simplefilter("ignore")
             def create(_):
                 return os.fork()
             pool, once = q.Pool(create, max_size=1), q.Once()

@@ -169,7 +169,10 @@ class Interrupts(Process):
         )
 
     def test_signals_in_every_moment_leave_nothing_undestroyed(self):
-        """Whatever a handler raises while objects end on the main thread: each is destroyed, once."""
+        """A handler that raises at any moment while objects end on the main thread takes no callback's place.
+
+        (It may end one of the user's, as it may end any function.)
+        """
         self.run_python(
             """
             import random, warnings
@@ -209,7 +212,9 @@ class Interrupts(Process):
                 begun[-1].free()
             over.set()
             thread.join()
-            assert sorted(destroyed) == list(range(len(begun))), (len(destroyed), len(begun))
+            from quiescent import _callbacks
+            assert not _callbacks.entries, len(_callbacks.entries)
+            assert len(set(destroyed)) == len(destroyed) >= len(begun) - stopped, (len(destroyed), len(begun))
             assert stopped > 100, stopped
             print("done")
             """

@@ -174,7 +174,7 @@ class Pools(Kept):
                 self.assertIsNone(hold.object)
             self.assertTrue(0 <= pool.maintain() <= 0.01)
             eventually(lambda: (pool.maintain(), pool.statistics().idle)[1] == 0, "idle ones go")
-            self.assertEqual(pool.statistics().destroyed_idle, 2)
+            self.assertGreaterEqual(pool.statistics().destroyed_idle, 2)
         with q.Pool(told.append, max_size=1) as pool:
             pool.hold().release()
             self.assertIsNone(told[-1])
