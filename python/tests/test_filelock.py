@@ -36,8 +36,8 @@ class FileLocks(unittest.TestCase):
         command = [sys.executable, "-B", "-c", HOLD, str(self.path)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as other:
             self.assertEqual(other.stdout.readline(), b"held\n")
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
                 lock = q.FileLock(self.path)
                 self.assertRaisesRegex(q.TimedOut, str(other.pid), lock.hold, timeout=0.02)
                 self.assertRaisesRegex(q.Busy, str(other.pid), lock.try_hold)
@@ -55,6 +55,7 @@ class FileLocks(unittest.TestCase):
                 self.assertIsNone(lock.holder())
                 del lock  # nothing is lost with it
                 gc.collect()
+            self.assertEqual(caught, [])
         self.assertEqual(other.returncode, 0)
 
     def test_with_locks(self):
