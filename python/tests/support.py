@@ -14,15 +14,15 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src")
 IS_INSTALLED = "QUIESCENT_TEST_INSTALLED" in os.environ
 if not IS_INSTALLED:
     sys.path.insert(0, SOURCE)
+# For processes that find the same package.
+ENVIRONMENT = {**os.environ, **({} if IS_INSTALLED else {"PYTHONPATH": SOURCE})}
 
 
 def run_program(
     program: str, *options: str, argument: str = "", timeout: float = 60, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     """Runs Python text in a new interpreter; a hang is a failure."""
-    environment = {**os.environ, **variables}
-    if not IS_INSTALLED:
-        environment["PYTHONPATH"] = SOURCE
+    environment = {**ENVIRONMENT, **variables}
     command = [sys.executable, "-B", *options, "-c", textwrap.dedent(program), argument]
     return subprocess.run(command, env=environment, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -12,7 +12,7 @@ import unittest
 import warnings
 from pathlib import Path
 
-from support import SOURCE, Threads, eventually, waits
+from support import ENVIRONMENT, Threads, eventually, waits
 
 import quiescent as q
 
@@ -32,9 +32,8 @@ class FileLocks(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir)
 
     def test_another_process_holds_it_and_is_named(self):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")])}
         command = [sys.executable, "-B", "-c", HOLD, str(self.path)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as other:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as other:
             self.assertEqual(other.stdout.readline(), b"held\n")
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")

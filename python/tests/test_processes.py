@@ -178,6 +178,45 @@ class Forks(Process):
                 )
 
 
+class SubInterpreters(Process):
+    def test_one_of_its_own(self):
+        self.run_python(
+            """
+            import textwrap
+            try:
+                import _interpreters as interpreters
+            except ImportError:
+                import _xxsubinterpreters as interpreters
+            program = textwrap.dedent('''
+                import sys
+                sys.path[:] = %r
+                import quiescent as q
+                destroyed = []
+                with q.Handle([], on_destroy=destroyed.append) as handle:
+                    with handle.enter("inside"):
+                        assert not handle.free(0)
+                assert destroyed == [[]]
+                with q.Semaphore(0) as semaphore, q.Pool(lambda _: 7, max_size=1) as pool, pool.hold() as hold:
+                    assert hold.object == 7
+                    try:
+                        semaphore.hold(timeout=0.01)
+                    except q.TimedOut:
+                        print("done", flush=True)
+            ''' % (sys.path,))
+            mine = q.Mutex()
+            other = interpreters.create()
+            try:
+                failed = interpreters.run_string(other, program)
+                assert failed is None, failed
+            except Exception as error:
+                assert "_ctypes does not support loading in subinterpreters" in str(error), error     # 3.12
+                print("done")
+            with mine, mine.hold():
+                interpreters.destroy(other)
+            """
+        )
+
+
 class Ends(Process):
     def test_handles_left_open(self):
         self.run_python(

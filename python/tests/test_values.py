@@ -83,6 +83,22 @@ class Onces(Kept):
         gc.collect()
         self.assertIsNone(alive())
 
+    def test_what_init_raised_is_in_no_cycle(self):
+        class Mine(Exception):
+            pass
+
+        def fail():
+            raise Mine
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        with q.Once() as once:
+            try:
+                once.get_or_init(fail)
+            except Mine as error:
+                alive = weakref.ref(error)
+        self.assertIsNone(alive())
+
     def test_waiting_for_who_makes_it(self):
         go, is_making = threading.Event(), threading.Event()
         once = q.Once()

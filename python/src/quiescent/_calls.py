@@ -70,7 +70,11 @@ class _Call:
             handler = _signal.getsignal(number)
             if callable(handler):
                 self.handlers.append((number, handler))
-                _signal.signal(number, self.note)
+                try:
+                    _signal.signal(number, self.note)
+                except ValueError:  # a sub-interpreter: it runs no handlers
+                    self.handlers.clear()
+                    return
 
     def let_signals_through(self) -> None:
         """The handlers are in their places again. (A callback may have set others: those stay.)"""
@@ -92,9 +96,8 @@ class _Call:
                 self.run_handlers()
 
 
-_SIGNALS: List[int] = sorted(
-    int(number) for number in _signal.valid_signals() if number not in (getattr(_signal, "SIGKILL", 0), getattr(_signal, "SIGSTOP", 0))
-)
+_ALWAYS_DEFAULT = {getattr(_signal, name, None) for name in ("SIGKILL", "SIGSTOP")}
+_SIGNALS: List[int] = sorted(number for number in _signal.valid_signals() if number not in _ALWAYS_DEFAULT)
 
 # Each thread changes its own entries only: the calls that may call back, one inside of the other, and how deep it is in callbacks.
 _calls: Dict[int, List[_Call]] = {}
@@ -132,11 +135,12 @@ def may_call_back(function: Callable[..., int], *arguments: Any, of: Optional[in
         if not calls:
             _calls.pop(me, None)
     error = call.error or (call.refusal if status == _abi.QZ_ERR_IO else None)
+    call.error = call.refusal = None  # a traceback keeps this call alive, and it would keep the traceback's exception
     if error is not None:
         try:
             raise error
         finally:
-            del error, call  # which its traceback would keep alive
+            del error
     return status
 
 

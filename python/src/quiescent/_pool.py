@@ -194,7 +194,8 @@ class Pool(AnyHandle, Generic[T]):
     def maintain(self) -> Optional[float]:
         """Destroys what has been idle or alive for too long; answers after how many seconds that is worth doing again.
 
-        None: nothing in this pool goes by the time. To be called by whoever likes, or not at all: times are looked at as well when something is taken or given back.
+        None: nothing in this pool goes by the time. To be called by whoever likes, or not at all: times are looked at as well
+        when something is taken or given back.
         """
         next_ms = c_int64()
         check(may_call_back(qz.qz_pool_maintain, self._token, byref(next_ms)))
