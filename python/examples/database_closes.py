@@ -1,15 +1,15 @@
 """A database that is closed while six threads use it.
 
-sqlite3 lets threads share a connection. What it leaves to you is that nobody closes it meanwhile: then a thread in a query gets
-"Cannot operate on a closed database" in the middle of it, or worse, and a long query keeps `close` waiting for as long as it
-likes. Here the connection is behind a `quiescent.Handle`:
+sqlite3 lets threads share a connection, one after the other: that is a lock. What the lock does not do is to let somebody close
+the connection: a long query keeps `close` waiting for as long as it likes, and whoever comes later gets "Cannot operate on a
+closed database". Here the connection is behind a `quiescent.Handle` as well:
 
   1. a `close` refuses whoever comes later, cuts the long queries short (sqlite3's own `interrupt`), waits until all are out, and
      only then closes the connection, once;
   2. a second database has a thread that takes no notice: its `close` returns at its deadline, and says who is still inside;
   3. when that thread is done after all, it closes the connection on its way out.
 
-There is no lock in here, no flag to look at, and no thread to kill.
+There is no flag to look at, and no thread to kill.
 """
 
 import sqlite3
@@ -34,6 +34,7 @@ class Database:
         connection = sqlite3.connect(":memory:", check_same_thread=False)
         connection.execute("CREATE TABLE words (word TEXT)")
         connection.execute("INSERT INTO words VALUES ('quiet'), ('quiescent')")
+        self.one_after_the_other = threading.Lock()
         self.handle = Handle(
             connection,
             on_close=lambda connection: connection.interrupt(),  # wakes those inside; called again until they are out
@@ -42,7 +43,7 @@ class Database:
         )
 
     def rows(self, sql: str, operation: str = "rows") -> List[Any]:
-        with self.handle.enter(operation) as connection:
+        with self.handle.enter(operation) as connection, self.one_after_the_other:
             return list(connection.execute(sql))
 
     def export(self) -> int:

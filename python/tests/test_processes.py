@@ -242,14 +242,17 @@ class Ends(Process):
                     out.write("destroyed ")
                 def __del__(self):
                     self.handle.free()
+                    out.write("deleted")
             out = sys.stdout
+            q.set_misuse_level(q.MisuseLevel.COUNT)     # the destructor's free is the second one: nobody is told any more
+            q.set_misuse_hook(lambda misuse, _: out.write(f"{misuse} "))
             at_exit = q.Handle([], on_destroy=lambda _: out.write("at exit "))
             atexit.register(at_exit.free)
             owner = Owner()
             owner.handle.on_freed(lambda: None)
             owner.handle.free()
             """,
-            prints="destroyed at exit",
+            prints="destroyed at exit deleted",
         )
 
     def test_daemon_threads_in_every_moment(self):
