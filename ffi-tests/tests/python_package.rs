@@ -119,13 +119,8 @@ fn interpreters() -> Vec<PathBuf> {
     let mut seen = Vec::new();
     candidates.retain(|candidate| {
         let asked = Command::new(candidate).args(["-c", about]).output();
-        let is_new = asked.is_ok_and(|output| {
-            output.status.success() && !seen.contains(&output.stdout) && {
-                seen.push(output.stdout);
-                true
-            }
-        });
-        is_new
+        let answer = asked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+        answer.is_some_and(|answer| !seen.contains(&answer) && (seen.push(answer), true).1)
     });
     candidates
 }
