@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+import unittest
 from typing import Any, Callable, List
 
 # The package in the source tree, unless the tests are to use the installed one.
@@ -13,14 +14,16 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src")
 IS_INSTALLED = "QUIESCENT_TEST_INSTALLED" in os.environ
 if not IS_INSTALLED:
     sys.path.insert(0, SOURCE)
+# For processes that find the same package.
+ENVIRONMENT = {**os.environ, **({} if IS_INSTALLED else {"PYTHONPATH": SOURCE})}
 
 
-def run_program(program: str, *options: str, timeout: float = 60, **variables: str) -> "subprocess.CompletedProcess[str]":
+def run_program(
+    program: str, *options: str, argument: str = "", timeout: float = 60, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Runs Python text in a new interpreter; a hang is a failure."""
-    environment = {**os.environ, **variables}
-    if not IS_INSTALLED:
-        environment["PYTHONPATH"] = SOURCE
-    command = [sys.executable, "-B", *options, "-c", textwrap.dedent(program)]
+    environment = {**ENVIRONMENT, **variables}
+    command = [sys.executable, "-B", *options, "-c", textwrap.dedent(program), argument]
     return subprocess.run(command, env=environment, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -29,6 +32,11 @@ def eventually(claim: Callable[[], Any], what: str, within: float = 20) -> None:
     while not claim():
         assert time.monotonic() < end, f"still not: {what}"
         time.sleep(0.002)
+
+
+def waits(handle: Any) -> bool:
+    """Whether somebody waits in it."""
+    return any(occupant.is_waiting for occupant in handle.occupants())
 
 
 class Threads:
@@ -59,3 +67,27 @@ class Threads:
             assert not thread.is_alive(), "a thread hangs"
         if self.errors:
             raise self.errors[0]
+
+
+BEGIN = """
+import os, signal, sys, threading, time
+import quiescent as q
+
+def shortly(work, after=0.3):
+    thread = threading.Timer(after, work)
+    thread.daemon = True
+    thread.start()
+
+def waiting(handle):
+    return any(occupant.is_waiting for occupant in handle.occupants())
+
+def interrupt(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
+"""
+
+
+class Process(unittest.TestCase):
+    def run_python(self, program, *options, prints="done", argument="", **variables):
+        """Runs it after BEGIN; it must end with 0, print this and nothing to stderr."""
+        ended = run_program(BEGIN + textwrap.dedent(program), *options, argument=argument, **variables)
+        self.assertEqual((ended.returncode, ended.stdout.strip(), ended.stderr), (0, prints, ""), ended.stderr)

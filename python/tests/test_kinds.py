@@ -8,14 +8,10 @@ import time
 import unittest
 import warnings
 
-from support import Threads, eventually
+from support import Threads, eventually, waits
 
 import quiescent as q
 from quiescent import _abi, _arguments, _errors
-
-
-def waits(handle):
-    return any(occupant.is_waiting for occupant in handle.occupants())
 
 
 class Semaphores(unittest.TestCase):

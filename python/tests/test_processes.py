@@ -1,180 +1,10 @@
-"""Signals, fork, spawn and the end of the interpreter: each in a process of its own."""
+"""Fork, spawn and the end of the interpreter: each in a process of its own."""
 
 import os
-import signal
-import sys
+import tempfile
 import unittest
 
-from support import run_program
-
-BEGIN = """
-import os, signal, sys, threading, time
-import quiescent as q
-
-def shortly(work, after=0.3):
-    thread = threading.Timer(after, work)
-    thread.daemon = True
-    thread.start()
-
-def waiting(handle):
-    return any(occupant.is_waiting for occupant in handle.occupants())
-
-def interrupt(number=signal.SIGINT):
-    os.kill(os.getpid(), number)
-"""
-
-
-class Process(unittest.TestCase):
-    def run_python(self, program, *options, prints="done", **variables):
-        """Runs it after BEGIN; it must end with 0, print this and nothing to stderr."""
-        import textwrap
-
-        ended = run_program(BEGIN + textwrap.dedent(program), *options, **variables)
-        self.assertEqual((ended.returncode, ended.stdout.strip(), ended.stderr), (0, prints, ""), ended.stderr)
-
-
-@unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "POSIX signals")
-class Interrupts(Process):
-    def test_ctrl_c_ends_each_wait_of_the_main_thread_and_leaves_nothing_behind(self):
-        self.run_python(
-            """
-            semaphore, token, handle = q.Semaphore(0), q.CancelToken(), q.Handle([])
-            held = handle.hold()
-            held.pass_on()
-            live, threads = q.statistics()["live"], threading.active_count()
-            files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
-            for wait in (
-                semaphore.hold,
-                lambda: semaphore.hold(timeout=1000),
-                lambda: semaphore.hold(cancel=token),
-                token.wait,
-                lambda: token.wait(1000),
-                handle.wait_freed,
-                lambda: handle.wait_freed(1000),
-            ):
-                shortly(interrupt)
-                begin = time.monotonic()
-                try:
-                    wait()
-                except KeyboardInterrupt:
-                    pass
-                else:
-                    sys.exit("not interrupted")
-                assert time.monotonic() - begin < 10
-            assert signal.set_wakeup_fd(-1) == -1, "the wakeup fd was not put back"
-            assert semaphore.info().in_flight == 0 and not token.is_cancelled
-            assert q.statistics()["live"] == live
-            time.sleep(0.1)
-            assert threading.active_count() == threads, threading.enumerate()
-            assert files == (len(os.listdir("/proc/self/fd")) if files else 0), "file descriptors are left"
-            print("done")
-            """
-        )
-
-    def test_a_handler_that_returns_lets_the_wait_go_on(self):
-        self.run_python(
-            """
-            seen = []
-            signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
-            semaphore = q.Semaphore(0)
-            for after in (0.1, 0.2, 0.3):
-                shortly(lambda: interrupt(signal.SIGUSR1), after)
-            shortly(lambda: semaphore.add(1), 0.6)
-            with semaphore.hold(timeout=20):
-                assert len(seen) == 3, seen
-            begin = time.monotonic()
-            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
-            try:
-                semaphore.hold(2, timeout=0.4)
-            except q.TimedOut:
-                assert 0.4 <= time.monotonic() - begin < 5 and len(seen) == 4
-                print("done")
-            """
-        )
-
-    def test_a_handler_may_wait_itself(self):
-        self.run_python(
-            """
-            semaphore, other = q.Semaphore(0), q.Semaphore(0)
-            shortly(lambda: other.add(1), 0.5)
-            def handler(*_):
-                with other.hold(timeout=20):
-                    semaphore.add(1)
-            signal.signal(signal.SIGUSR1, handler)
-            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
-            with semaphore.hold(timeout=20):
-                print("done")
-            assert signal.set_wakeup_fd(-1) == -1
-            """
-        )
-
-    def test_who_listened_to_signals_before_hears_of_them(self):
-        self.run_python(
-            """
-            reader, writer = os.pipe()
-            os.set_blocking(writer, False)
-            signal.set_wakeup_fd(writer)
-            signal.signal(signal.SIGUSR1, lambda *_: None)
-            semaphore = q.Semaphore(0)
-            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
-            shortly(lambda: semaphore.add(1), 0.3)
-            semaphore.hold().release()
-            assert os.read(reader, 9) == bytes([signal.SIGUSR1])
-            assert signal.set_wakeup_fd(-1) == writer
-            print("done")
-            """
-        )
-
-    def test_ctrl_c_again_and_again_loses_no_permit(self):
-        """Signals in every moment of a wait and of its end: whatever was taken is given back."""
-        self.run_python(
-            """
-            import gc, random, warnings
-            warnings.simplefilter("ignore")
-            semaphore = q.Semaphore(1)
-            over = threading.Event()
-            main = threading.main_thread().ident
-            def disturb():
-                chance = random.Random(7)
-                while not over.is_set():
-                    time.sleep(chance.random() * 0.002)
-                    signal.pthread_kill(main, signal.SIGUSR1)
-            armed = False
-            class Stop(BaseException): pass
-            def handler(*_):
-                global armed
-                if armed:
-                    armed = False      # one at a time, as from a keyboard
-                    raise Stop
-            signal.signal(signal.SIGUSR1, handler)
-            def borrow():
-                while not over.is_set():
-                    try:
-                        with semaphore.hold(timeout=5):
-                            time.sleep(0.0005)
-                    except q.TimedOut:
-                        os._exit(3)
-            threads = [threading.Thread(target=disturb), threading.Thread(target=borrow)]
-            for thread in threads: thread.start()
-            stopped = taken = 0
-            end = time.monotonic() + 3
-            while time.monotonic() < end:
-                try:
-                    armed = True
-                    with semaphore.hold():
-                        armed = False
-                        taken += 1
-                except Stop:
-                    stopped += 1
-                armed = False
-            over.set()
-            for thread in threads: thread.join()
-            gc.collect()
-            assert stopped > 50 and taken > 50, (stopped, taken)
-            assert semaphore.available == 1, semaphore.available
-            print("done")
-            """
-        )
+from support import Process
 
 
 @unittest.skipUnless(hasattr(os, "fork"), "fork")
@@ -267,6 +97,59 @@ class Forks(Process):
             """
         )
 
+    def test_a_fork_by_a_thread_while_the_main_thread_frees(self):
+        """The child has the signal handlers that the free had put aside."""
+        self.run_python(
+            """
+            import warnings
+            warnings.simplefilter("ignore")
+            handle, codes = q.Handle([]), []
+            hold = handle.hold()
+            hold.pass_on()
+            def fork():
+                child = os.fork()
+                if child == 0:
+                    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+                    with q.Semaphore(1) as semaphore, semaphore.hold(timeout=1):
+                        os._exit(0 if own else 1)
+                codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+                hold.release()
+            shortly(fork, 0.1)
+            assert handle.free(20)
+            assert codes == [0], codes
+            print("done")
+            """
+        )
+
+    def test_a_fork_in_a_callback(self):
+        self.run_python(
+            """
+            import warnings
+            warnings.simplefilter("ignore")
+            def create(_):
+                return os.fork()
+            pool, once = q.Pool(create, max_size=1), q.Once()
+            holds = []
+            def borrow():
+                holds.append(pool.hold())
+                return holds[0].object
+            for call in (borrow, lambda: once.get_or_init(lambda: create(0))):
+                try:
+                    child = call()
+                except q.Forked:        # or the call goes on in the child as in its parent
+                    child = 0
+                if child == 0:
+                    try:
+                        pool.hold()
+                    except q.Forked:
+                        with q.Pool(lambda _: 7, max_size=1) as own, own.hold() as hold:
+                            os._exit(hold.object)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            holds[0].release()
+            print("done")
+            """
+        )
+
     def test_multiprocessing(self):
         for method in ("fork", "spawn", "forkserver"):
             with self.subTest(method):
@@ -277,8 +160,9 @@ class Forks(Process):
                     sys.path.insert(0, os.environ["QUIESCENT_TESTS"])
                     import worker
                     outer = q.Semaphore(1)
-                    with outer.hold(), multiprocessing.get_context(sys.argv[1] if len(sys.argv) > 1 else %r).Pool(2) as pool:
+                    with outer.hold(), multiprocessing.get_context(%r).Pool(2) as pool:
                         assert pool.map(worker.work, range(20)) == [2 * n for n in range(20)]
+                        assert sum(pool.map(worker.count, [sys.argv[1]] * 40, 1)) == 40 == len(open(sys.argv[1]).read())
                         for thing in (outer, outer.hold, q.Handle([]), q.CancelToken()):
                             try:
                                 pool.apply(worker.work, (thing,))
@@ -289,8 +173,48 @@ class Forks(Process):
                     print("done")
                     """
                     % method,
+                    argument=os.path.join(tempfile.mkdtemp(prefix="quiescent-"), "counted"),
                     QUIESCENT_TESTS=os.path.dirname(os.path.abspath(__file__)),
                 )
+
+
+class SubInterpreters(Process):
+    def test_one_of_its_own(self):
+        self.run_python(
+            """
+            import textwrap
+            try:
+                import _interpreters as interpreters
+            except ImportError:
+                import _xxsubinterpreters as interpreters
+            program = textwrap.dedent('''
+                import sys
+                sys.path[:] = %r
+                import quiescent as q
+                destroyed = []
+                with q.Handle([], on_destroy=destroyed.append) as handle:
+                    with handle.enter("inside"):
+                        assert not handle.free(0)
+                assert destroyed == [[]]
+                with q.Semaphore(0) as semaphore, q.Pool(lambda _: 7, max_size=1) as pool, pool.hold() as hold:
+                    assert hold.object == 7
+                    try:
+                        semaphore.hold(timeout=0.01)
+                    except q.TimedOut:
+                        print("done", flush=True)
+            ''' % (sys.path,))
+            mine = q.Mutex()
+            other = interpreters.create()
+            try:
+                failed = interpreters.run_string(other, program)
+                assert failed is None, failed
+            except Exception as error:
+                assert "_ctypes does not support loading in subinterpreters" in str(error), error     # 3.12
+                print("done")
+            with mine, mine.hold():
+                interpreters.destroy(other)
+            """
+        )
 
 
 class Ends(Process):
@@ -318,19 +242,31 @@ class Ends(Process):
                     out.write("destroyed ")
                 def __del__(self):
                     self.handle.free()
+                    out.write("deleted")
             out = sys.stdout
+            q.set_misuse_level(q.MisuseLevel.COUNT)     # the destructor's free is the second one: nobody is told any more
+            q.set_misuse_hook(lambda misuse, _: out.write(f"{misuse} "))
             at_exit = q.Handle([], on_destroy=lambda _: out.write("at exit "))
             atexit.register(at_exit.free)
             owner = Owner()
             owner.handle.on_freed(lambda: None)
             owner.handle.free()
             """,
-            prints="destroyed at exit",
+            prints="destroyed at exit deleted",
         )
 
     def test_daemon_threads_in_every_moment(self):
         """Before 3.14 a daemon thread that comes back to an ending interpreter is ended where it is: not inside the library."""
-        for moment in ("free", "callback", "leave", "hold", "wait_freed"):
+        sleep = "lambda _: time.sleep(0.02)"
+        for moment, on_close in (
+            ("free", sleep),
+            ("free", None),
+            ("callback", sleep),
+            ("leave", sleep),
+            ("hold", sleep),
+            ("wait_freed", sleep),
+            ("borrow", sleep),
+        ):
             with self.subTest(moment):
                 self.run_python(
                     """
@@ -339,10 +275,16 @@ class Ends(Process):
                         def __del__(self, sleep=time.sleep):
                             sleep(0.4)      # gives the GIL up while the interpreter ends
                     builtins.slow = Slow()
-                    handle = q.Handle([], on_close=lambda _: time.sleep(0.02))
+                    handle = q.Handle([], on_close=%s)
                     semaphore = q.Semaphore(0)
+                    pool, once = q.Pool(lambda _: time.sleep(0.3), max_size=2, recycle=lambda _: time.sleep(0.05)), q.Once()
                     def free():
                         handle.free(None)
+                    def borrow():
+                        while True:
+                            pool.hold().release()
+                    def make():
+                        once.get_or_init(lambda: time.sleep(1000))
                     def callback():
                         q.Handle([], on_destroy=lambda _: time.sleep(0.3)).free()
                     def leave():
@@ -365,7 +307,7 @@ class Ends(Process):
                     time.sleep(0.15)
                     print("done", flush=True)
                     """
-                    % moment
+                    % (on_close, moment)
                 )
 
 

@@ -6,6 +6,7 @@ raises `Forked`.
 """
 
 from ._arguments import DEFAULT_TIMEOUT
+from ._barrier import Barrier
 from ._cancel import CancelToken
 from ._errors import (
     BadHandle,
@@ -27,22 +28,40 @@ from ._errors import (
     WrongKind,
     last_error,
 )
-from ._handles import AnyHandle, FreeResult, HandleInfo, Hold, Occupant, State
+from ._filelock import FileLock, FileLockHolder
+from ._handles import AnyHandle, FreeResult, HandleInfo, Hold, Occupant, State, free_many
 from ._mutex import Mutex, MutexStatistics
+from ._notify import Notify
 from ._objects import Handle, Kind, ObjectHold, Operation
-from ._report import MisuseLevel, library_version, quiesce_all, report, set_misuse_level, statistics
+from ._once import Once
+from ._pool import Pool, PoolHold, PoolReason, PoolStatistics, PoolStrategy
+from ._report import (
+    Misuse,
+    MisuseLevel,
+    library_version,
+    quiesce_all,
+    report,
+    set_misuse_hook,
+    set_misuse_level,
+    statistics,
+)
+from ._rundown import References, Rundown
+from ._rwlock import RwLock, WriteHold
 from ._semaphore import Semaphore
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "DEFAULT_TIMEOUT",
     "AnyHandle",
     "BadHandle",
+    "Barrier",
     "Busy",
     "CancelToken",
     "Cancelled",
+    "DEFAULT_TIMEOUT",
     "Deadlock",
+    "FileLock",
+    "FileLockHolder",
     "Forked",
     "FreeResult",
     "Freed",
@@ -52,27 +71,41 @@ __all__ = [
     "InvalidArgument",
     "Kind",
     "LimitReached",
+    "Misuse",
     "MisuseLevel",
     "Mutex",
     "MutexStatistics",
     "NoMemory",
     "NotInside",
+    "Notify",
     "NullArgument",
     "ObjectHold",
     "Occupant",
+    "Once",
     "Operation",
     "Panicked",
     "Poisoned",
+    "Pool",
+    "PoolHold",
+    "PoolReason",
+    "PoolStatistics",
+    "PoolStrategy",
     "QuiescentError",
+    "References",
+    "Rundown",
+    "RwLock",
     "Semaphore",
     "State",
     "SystemRefused",
     "TimedOut",
+    "WriteHold",
     "WrongKind",
+    "free_many",
     "last_error",
     "library_version",
     "quiesce_all",
     "report",
+    "set_misuse_hook",
     "set_misuse_level",
     "statistics",
 ]

@@ -13,7 +13,7 @@ DEFAULT_TIMEOUT = 5.0
 def milliseconds(timeout: Optional[float]) -> int:
     """Seconds as whole milliseconds, rounded up, so that no wait is shorter than asked for; None is for ever.
 
-    The one place where times are converted.
+    The one place where times are converted, with `seconds`.
     """
     if timeout is None:
         return _abi.QZ_INFINITE
@@ -22,6 +22,11 @@ def milliseconds(timeout: Optional[float]) -> int:
     if timeout > 2**52:
         return _abi.QZ_INFINITE
     return math.ceil(timeout * 1000)
+
+
+def seconds(milliseconds: int) -> Optional[float]:
+    """The other way round: None is for ever."""
+    return None if milliseconds == _abi.QZ_INFINITE else milliseconds / 1000
 
 
 def unsigned(number: int, what: str) -> int:

@@ -7,7 +7,7 @@ A kind of handle is a class below `AnyHandle` that names its functions, with the
             super().__init__(qz.qz_mutex_new)
 
         def hold(self, timeout=None, cancel=None) -> Hold:
-            return take(self, qz.qz_mutex_lock, timeout=timeout, cancel=cancel)
+            return take(Hold, self, qz.qz_mutex_lock, timeout=timeout, cancel=cancel)
 
 Whoever forgets a handle or hold (it is collected without having been freed or released) has it freed or released then, with a
 ResourceWarning. Nothing is freed at exit: a process may end with handles open.
@@ -18,12 +18,13 @@ import warnings
 import weakref
 from ctypes import byref, c_size_t, c_void_p, sizeof
 from types import TracebackType
-from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Type, TypeVar
+from typing import Any, Callable, Iterable, List, NamedTuple, NoReturn, Optional, Type, TypeVar
 
 from . import _abi
 from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
-from ._callbacks import may_call_back, on_freed
-from ._errors import Forked, check, last_error
+from ._callbacks import on_freed
+from ._calls import may_call_back
+from ._errors import Forked, Freed, check, last_error
 from ._library import qz
 from ._waiting import wait, wait_in_slices
 
@@ -81,7 +82,10 @@ def no_pickle(self: object, _protocol: object = None) -> NoReturn:
 
 
 class AnyHandle:
-    """A handle of whatever kind. `with` frees it at the end, within DEFAULT_TIMEOUT."""
+    """A handle of whatever kind. `with` frees it at the end, within DEFAULT_TIMEOUT: it takes nothing (`hold` does)."""
+
+    _may_be_forgotten = False
+    """Whether nothing is lost with one that is forgotten, so that there is nothing to warn of."""
 
     def __init__(self, new: Callable[..., int], *arguments: Any) -> None:
         """A handle made by `new(*arguments, out)`."""
@@ -90,7 +94,8 @@ class AnyHandle:
             check(new(*arguments, byref(out)))
             assert out.value is not None
             self._token: int = out.value
-            self._forgotten = weakref.finalize(self, _free_forgotten, type(self).__name__, self._token)
+            name = None if self._may_be_forgotten else type(self).__name__
+            self._forgotten = weakref.finalize(self, _free_forgotten, name, self._token)
         except BaseException:
             if out.value and not hasattr(self, "_forgotten"):
                 qz.qz_handle_free(out, 0)
@@ -157,6 +162,8 @@ class AnyHandle:
             room = 2 * count.value
 
     def __enter__(self: Self) -> Self:
+        if not self._forgotten.alive:
+            raise Freed(f"{self!r} has been freed")
         return self
 
     def __exit__(
@@ -180,17 +187,24 @@ class AnyHandle:
 class Hold:
     """Something taken and not yet given back. `with` releases it at the end; any thread may."""
 
+    _always_calls_back = False
+    """Whether giving it back may call a function of the user's while the handle is open."""
+
     def __init__(self, of: AnyHandle, token: int) -> None:
         self._of = of  # a handle that is in use is not forgotten
         self._token = token
-        self._forgotten = weakref.finalize(self, _release_forgotten, token)
+        self._open = None if self._always_calls_back else of.token
+        self._forgotten = weakref.finalize(self, _release_forgotten, token, self._open)
         self._forgotten.atexit = False
 
     def release(self) -> bool:
         """Gives it back. True: this call did; False: it was before."""
+        return self._end(qz.qz_hold_release)
+
+    def _end(self, function: Callable[..., int]) -> bool:
         if not self._forgotten.alive:
             return False
-        answer = check(may_call_back(qz.qz_hold_release, self._token))
+        answer = check(may_call_back(function, self._token, of=self._open))
         self._forgotten.detach()
         return answer == _abi.QZ_OK
 
@@ -224,41 +238,54 @@ def token_of(cancel: Optional[AnyHandle]) -> Optional[int]:
 
 
 def take(
-    of: AnyHandle, function: Callable[..., int], *arguments: Any, timeout: Optional[float], cancel: Optional[AnyHandle]
-) -> Hold:
-    """What `function(of, *arguments, timeout_ms, cancel, out_hold)` takes."""
+    hold: Type[SomeHold],
+    of: AnyHandle,
+    function: Callable[..., int],
+    *arguments: Any,
+    timeout: Optional[float],
+    cancel: Optional[AnyHandle],
+) -> SomeHold:
+    """What `function(of, *arguments, timeout_ms, cancel, out_hold)` takes, as a `hold`."""
     out = c_void_p()
 
     def call(timeout_ms: int, token: Optional[int]) -> int:
         return function(of.token, *arguments, timeout_ms, token, byref(out))
 
-    try:
-        check(wait(call, timeout, token_of(cancel)))
-        return _taken(of, out)
-    except BaseException:  # KeyboardInterrupt, after it was taken
-        _give_back(out)
-        raise
+    return obtain(lambda: wait(call, timeout, token_of(cancel)), out, lambda token: hold(of, token))
 
 
-def try_take(of: AnyHandle, function: Callable[..., int], *arguments: Any) -> Hold:
-    """What `function(of, *arguments, out_hold)` takes, without waiting."""
+def try_take(hold: Type[SomeHold], of: AnyHandle, function: Callable[..., int], *arguments: Any) -> SomeHold:
+    """What `function(of, *arguments, out_hold)` takes, without waiting, as a `hold`."""
     out = c_void_p()
+    return obtain(lambda: function(of.token, *arguments, byref(out)), out, lambda token: hold(of, token))
+
+
+def obtain(call: Callable[[], int], out: c_void_p, make: Callable[[int], SomeHold]) -> SomeHold:
+    """`make(token)`, of the hold that `call` writes to `out`. It is given back if KeyboardInterrupt comes in between."""
     try:
-        check(function(of.token, *arguments, byref(out)))
-        return _taken(of, out)
+        check(call())
+        assert out.value is not None
+        return make(out.value)
     except BaseException:
-        _give_back(out)
+        if out.value:
+            may_call_back(qz.qz_hold_release, out.value)
         raise
 
 
-def _taken(of: AnyHandle, out: c_void_p) -> Hold:
-    assert out.value is not None
-    return Hold(of, out.value)
+def free_many(handles: Iterable[AnyHandle], timeout: Optional[float] = DEFAULT_TIMEOUT) -> List[FreeResult]:
+    """Frees them all: closes all of them first, then waits up to `timeout` seconds for all together.
 
-
-def _give_back(out: c_void_p) -> None:
-    if out.value:
-        may_call_back(qz.qz_hold_release, out.value)
+    Answers what `free` would for each. Raises the first refusal, when all others are freed.
+    """
+    all_of_them = list(handles)
+    tokens = (c_void_p * len(all_of_them))(*(handle.token for handle in all_of_them))
+    statuses = (_abi.status * len(all_of_them))(*(_abi.QZ_ERR_BUSY for _ in all_of_them))  # as long as nothing is closed
+    status = may_call_back(qz.qz_handle_free_many, tokens, len(all_of_them), milliseconds(timeout), statuses)
+    for handle, each in zip(all_of_them, statuses):
+        if each >= 0:
+            handle._forgotten.detach()
+    check(status)
+    return [FreeResult(check(each)) for each in statuses]
 
 
 def _occupant(raw: _abi.qz_occupant) -> Occupant:
@@ -273,12 +300,12 @@ def _occupant(raw: _abi.qz_occupant) -> Occupant:
     )
 
 
-def _free_forgotten(name: str, token: int) -> None:
+def _free_forgotten(name: Optional[str], token: int) -> None:
     """Not in a forked child, whose copies of the parent's handles are refused, and not if it is freed by now."""
-    if may_call_back(qz.qz_handle_free, token, 0) in (_abi.QZ_OK, _abi.QZ_FREE_PENDING):
+    if may_call_back(qz.qz_handle_free, token, 0) in (_abi.QZ_OK, _abi.QZ_FREE_PENDING) and name is not None:
         warnings.warn(f"a {name} ({token:#x}) was forgotten, and is freed now", ResourceWarning, stacklevel=2)
 
 
-def _release_forgotten(token: int) -> None:
-    if may_call_back(qz.qz_hold_release, token) == _abi.QZ_OK:
+def _release_forgotten(token: int, of: Optional[int]) -> None:
+    if may_call_back(qz.qz_hold_release, token, of=of) == _abi.QZ_OK:
         warnings.warn(f"a hold ({token:#x}) was forgotten, and is released now", ResourceWarning, stacklevel=2)

@@ -34,11 +34,11 @@ class Mutex(AnyHandle):
 
     def hold(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> Hold:
         """Locks it: `with mutex.hold(): …`. Raises `TimedOut` (the words say who has it), `Cancelled`, `Freed`, `Deadlock`."""
-        return take(self, qz.qz_mutex_lock, timeout=timeout, cancel=cancel)
+        return take(Hold, self, qz.qz_mutex_lock, timeout=timeout, cancel=cancel)
 
     def try_hold(self) -> Hold:
         """Locks it if nobody holds it or waits for it; else raises `Busy`."""
-        return try_take(self, qz.qz_mutex_try_lock)
+        return try_take(Hold, self, qz.qz_mutex_try_lock)
 
     def statistics(self) -> MutexStatistics:
         """Of a measured mutex."""

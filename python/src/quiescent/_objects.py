@@ -3,13 +3,14 @@
 import os
 from ctypes import byref, c_size_t, c_void_p, sizeof
 from types import TracebackType
-from typing import Callable, Dict, Generic, Optional, Type, TypeVar, cast
+from typing import Any, Callable, Dict, Generic, Optional, Type, TypeVar, cast
 
 from . import _abi, _callbacks
 from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
-from ._callbacks import entries, may_call_back
+from ._callbacks import entries
+from ._calls import may_call_back
 from ._errors import Forked, check
-from ._handles import AnyHandle, Hold, no_pickle
+from ._handles import AnyHandle, Hold, no_pickle, obtain
 from ._library import qz
 
 T = TypeVar("T")
@@ -113,16 +114,18 @@ class Handle(AnyHandle, Generic[T]):
 
     def hold(self, operation: Optional[str] = None) -> "ObjectHold[T]":
         """As `enter`, for what outlives a `with` or ends on another thread: begun at once, ended by `release`."""
-        found, out = c_void_p(), c_void_p()
-        name = _operation_name(operation)
-        try:
-            check(qz.qz_handle_hold(self._token, self._kind.token, name, byref(found), byref(out)))
-            assert out.value is not None and found.value is not None
-            return ObjectHold(self, out.value, cast(T, entries[found.value].object))
-        except BaseException:
-            if out.value:
-                may_call_back(qz.qz_hold_release, out.value)
-            raise
+        found, out, name = c_void_p(), c_void_p(), _operation_name(operation)
+        return obtain(
+            lambda: int(qz.qz_handle_hold(self._token, self._kind.token, name, byref(found), byref(out))),
+            out,
+            lambda token: ObjectHold(self, token, object_at(found)),
+        )
+
+
+def object_at(found: c_void_p) -> Any:
+    """What lies behind a number of the library's. Whoever asks keeps it from being destroyed."""
+    assert found.value is not None
+    return entries[found.value].thing
 
 
 class Operation(Generic[T]):
@@ -137,18 +140,17 @@ class Operation(Generic[T]):
         handle, found = self._handle, c_void_p()
         try:
             check(qz.qz_handle_enter(handle._token, handle._kind._token, self._name, byref(found)))
-            assert found.value is not None
-            return cast(T, entries[found.value].object)
+            return cast(T, object_at(found))
         except BaseException:
             if found.value:
-                may_call_back(qz.qz_handle_leave, handle._token)
+                may_call_back(qz.qz_handle_leave, handle._token, of=handle._token)
             raise
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         try:
-            check(may_call_back(qz.qz_handle_leave, self._handle._token))
+            check(may_call_back(qz.qz_handle_leave, self._handle._token, of=self._handle._token))
         except Forked:
             pass
 
@@ -167,7 +169,6 @@ class ObjectHold(Hold, Generic[T]):
         """The object, until it is released."""
         return cast(T, self._object)
 
-    def release(self) -> bool:
-        """Gives it back. True: this call did; False: it was before."""
+    def _end(self, function: Callable[..., int]) -> bool:
         self._object = None
-        return super().release()
+        return super()._end(function)

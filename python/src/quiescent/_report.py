@@ -2,11 +2,11 @@
 
 import enum
 from ctypes import byref, c_size_t, create_string_buffer, sizeof
-from typing import Dict, Optional
+from typing import Callable, Dict, Optional
 
-from . import _abi
+from . import _abi, _callbacks
 from ._arguments import DEFAULT_TIMEOUT, milliseconds
-from ._callbacks import may_call_back
+from ._calls import may_call_back
 from ._errors import check
 from ._library import qz
 
@@ -17,6 +17,19 @@ class MisuseLevel(enum.Enum):
     IGNORE = _abi.QZ_MISUSE_IGNORE
     COUNT = _abi.QZ_MISUSE_COUNT
     ABORT = _abi.QZ_MISUSE_ABORT
+
+
+class Misuse(enum.Enum):
+    """What a correct program does not do. It is refused safely, as ever."""
+
+    DOUBLE_FREE = _abi.QZ_MISUSE_DOUBLE_FREE
+    """A free, close or release of what was over before."""
+    STALE = _abi.QZ_MISUSE_STALE
+    """Another use of what was over before."""
+    WRONG_KIND = _abi.QZ_MISUSE_WRONG_KIND
+    """A handle of another kind."""
+    NOT_INSIDE = _abi.QZ_MISUSE_NOT_INSIDE
+    """A leave by a thread that is not inside."""
 
 
 def library_version() -> str:
@@ -53,3 +66,12 @@ def quiesce_all(timeout: Optional[float] = DEFAULT_TIMEOUT) -> int:
 def set_misuse_level(level: MisuseLevel) -> None:
     """Sets what is done about misuse, in all threads."""
     check(qz.qz_misuse_set_level(level.value))
+
+
+def set_misuse_hook(hook: Optional[Callable[[Misuse, int], object]]) -> None:
+    """Has `hook(misuse, token)` called for each misuse, unless the level is IGNORE, in place of the one before; None: no hook.
+
+    It runs in the thread that makes the call, before that is answered, on several at once perhaps. What it raises goes to
+    sys.unraisablehook.
+    """
+    _callbacks.set_misuse_hook(None if hook is None else (lambda misuse, token: hook(Misuse(misuse), token)))

@@ -22,11 +22,11 @@ class Semaphore(AnyHandle):
     ) -> Hold:
         """Takes permits: `with semaphore.hold(): …`. Raises `TimedOut` (the words say who has them), `Cancelled`, `Freed`."""
         wanted = unsigned(permits, "permits")
-        return take(self, qz.qz_semaphore_acquire, wanted, timeout=timeout, cancel=cancel)
+        return take(Hold, self, qz.qz_semaphore_acquire, wanted, timeout=timeout, cancel=cancel)
 
     def try_hold(self, permits: int = 1) -> Hold:
         """Takes permits if they are there and nobody waits; else raises `Busy`."""
-        return try_take(self, qz.qz_semaphore_try_acquire, unsigned(permits, "permits"))
+        return try_take(Hold, self, qz.qz_semaphore_try_acquire, unsigned(permits, "permits"))
 
     def add(self, permits: int) -> None:
         """Adds permits."""

@@ -20,23 +20,19 @@ import ctypes
 import itertools
 import os
 import signal
-import threading
 import time
 from ctypes import byref, c_void_p
 from typing import Any, Callable, List, Optional, Tuple
 
 from . import _abi
 from ._arguments import milliseconds
+from ._calls import in_main_thread
 from ._library import qz
 
 Waiting = Callable[[int, Optional[int]], int]
 """A function that waits for so many milliseconds with this cancel token, and answers a status."""
 
 _SLICE = 50  # milliseconds: unnoticed by whoever presses Ctrl-C
-
-
-def _in_main_thread() -> bool:
-    return threading.get_ident() == threading.main_thread().ident
 
 
 def _deadline(timeout_ms: int) -> float:
@@ -47,15 +43,32 @@ def _left(deadline: float) -> int:
     return milliseconds(None if deadline == float("inf") else max(0.0, deadline - time.monotonic()))
 
 
-def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
-    """Waits with `call` for up to `timeout` seconds (None: for ever), or until `cancel`, a token of the library's, is cancelled."""
+def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int], *, tries_first: bool = True) -> int:
+    """Waits with `call` for up to `timeout` seconds (None: for ever), or until `cancel`, a token of the library's, is cancelled.
+
+    `tries_first`: whether `call` with a timeout of 0 answers QZ_ERR_TIMEOUT where it would have to wait.
+    """
+    status = _wait(call, timeout, cancel, tries_first, begins_anew=True)
+    assert status is not None
+    return status
+
+
+def wait_until_signal(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> Optional[int]:
+    """As `wait`, for what may be missed while nobody waits: ends (None) where that would begin anew."""
+    return _wait(call, timeout, cancel, tries_first=True, begins_anew=False)
+
+
+def _wait(
+    call: Waiting, timeout: Optional[float], cancel: Optional[int], tries_first: bool, begins_anew: bool
+) -> Optional[int]:
     timeout_ms = milliseconds(timeout)
-    if timeout_ms == 0 or not _in_main_thread():
+    if timeout_ms == 0 or not in_main_thread():
         return call(timeout_ms, cancel)
-    status = call(0, cancel)
-    if status != _abi.QZ_ERR_TIMEOUT:
-        return status
     deadline, whole = _deadline(timeout_ms), c_void_p()
+    if tries_first:
+        status = call(0, cancel)
+        if status != _abi.QZ_ERR_TIMEOUT:
+            return status
     try:
         # Of the whole wait, because the caller's may be freed meanwhile.
         status = qz.qz_cancel_new(byref(whole)) if cancel is None else qz.qz_cancel_child(cancel, byref(whole))
@@ -66,6 +79,8 @@ def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
             if status != _abi.QZ_ERR_CANCELLED or qz.qz_cancel_is_cancelled(whole):
                 return status
             _run_signal_handlers()
+            if not begins_anew:
+                return None
     finally:
         if whole.value:
             qz.qz_cancel_free(whole, 0)
@@ -74,7 +89,7 @@ def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int]) -> int:
 def wait_in_slices(call: Callable[[int], int], timeout: Optional[float]) -> int:
     """As `wait`, for what takes no cancel token."""
     timeout_ms = milliseconds(timeout)
-    if not _in_main_thread():
+    if not in_main_thread():
         return call(timeout_ms)
     deadline = _deadline(timeout_ms)
     while True:
@@ -101,7 +116,7 @@ def _until_signal(call: Waiting, timeout_ms: int, parent: c_void_p) -> int:
     KeyboardInterrupt may be raised between any two steps: what each of them did is known at the end, and undone. A second
     one, while the first is dealt with, may leave file descriptors open, but never a closed one with the interpreter.
     """
-    token, heard, depth = c_void_p(), bytearray(), len(_previous)
+    token, heard, depth, process = c_void_p(), bytearray(), len(_previous), os.getpid()
     pipes: List[Tuple[int, int]] = []
     listeners: List[int] = []
     is_over = _thread.allocate_lock()
@@ -125,7 +140,7 @@ def _until_signal(call: Waiting, timeout_ms: int, parent: c_void_p) -> int:
             previous = _previous[depth]
             signal.set_wakeup_fd(previous)
             del _previous[depth:]
-        if listeners:
+        if listeners and os.getpid() == process:  # in a child (of a callback that forked) nobody listens
             os.write(pipes[0][1], b"\0")
             is_over.acquire()
         for pipe in pipes:

@@ -1,0 +1,44 @@
+"""Waking one that waits, or all."""
+
+from typing import Optional
+
+from ._cancel import CancelToken
+from ._errors import check
+from ._handles import AnyHandle, token_of
+from ._library import qz
+from ._waiting import wait_until_signal
+
+
+class Notify(AnyHandle):
+    """Wakes those that wait for it. Fair: first in, first out.
+
+    As with a condition variable, what is waited for is looked at before each wait and after it:
+
+        while not queue:
+            notify.wait()
+    """
+
+    def __init__(self) -> None:
+        """One with nothing stored."""
+        super().__init__(qz.qz_notify_new)
+
+    def wait(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> bool:
+        """Waits to be woken, or takes the wake-up that is stored. Raises `TimedOut`, `Cancelled`, `Freed`.
+
+        True: woken. False, in the main thread only: a signal's handler has run instead, and a `notify_all` at that moment would
+        have been missed, so look again.
+        """
+
+        def call(timeout_ms: int, token: Optional[int]) -> int:
+            return int(qz.qz_notify_wait(self._token, timeout_ms, token))
+
+        status = wait_until_signal(call, timeout, token_of(cancel))
+        return status is not None and check(status) >= 0
+
+    def notify_one(self) -> None:
+        """Wakes the one that has waited longest. If nobody waits, the wake-up is stored for the next to come; one at most."""
+        check(qz.qz_notify_one(self._token))
+
+    def notify_all(self) -> None:
+        """Wakes all that wait at this moment; nothing is stored for those that come later."""
+        check(qz.qz_notify_all(self._token))

@@ -1,0 +1,330 @@
+"""Signals, above all Ctrl-C, in every sort of call: each in a process of its own."""
+
+import os
+import signal
+import tempfile
+import unittest
+
+from support import Process
+
+
+@unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "POSIX signals")
+class Interrupts(Process):
+    def test_ctrl_c_ends_each_wait_of_the_main_thread_and_leaves_nothing_behind(self):
+        self.run_python(
+            """
+            semaphore, token, handle = q.Semaphore(0), q.CancelToken(), q.Handle([])
+            held = handle.hold()
+            held.pass_on()
+            rwlock, barrier, notify, once = q.RwLock(), q.Barrier(2), q.Notify(), q.Once()
+            pool, rundown, file = q.Pool(lambda _: 1, max_size=1), q.Rundown(), q.FileLock(sys.argv[1])
+            taken = rwlock.read(), pool.hold(), rundown.acquire(), file.hold(shared=True)
+            for hold in taken:
+                hasattr(hold, "pass_on") and hold.pass_on()
+            making = threading.Event()
+            def make():
+                making.set()
+                time.sleep(1000)
+            threading.Thread(target=once.get_or_init, args=(make,), daemon=True).start()
+            making.wait()
+            live, threads = q.statistics()["live"], threading.active_count()
+            files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+            for wait in (
+                semaphore.hold,
+                lambda: semaphore.hold(timeout=1000),
+                lambda: semaphore.hold(cancel=token),
+                token.wait,
+                lambda: token.wait(1000),
+                handle.wait_freed,
+                lambda: handle.wait_freed(1000),
+                rwlock.write,
+                lambda: barrier.wait(1000),
+                notify.wait,
+                pool.hold,
+                lambda: once.get_or_init(int),
+                rundown.wait,
+                file.hold,
+            ):
+                shortly(interrupt, 0.1)
+                begin = time.monotonic()
+                try:
+                    wait()
+                except KeyboardInterrupt:
+                    pass
+                else:
+                    sys.exit("not interrupted")
+                assert time.monotonic() - begin < 10
+            assert signal.set_wakeup_fd(-1) == -1, "the wakeup fd was not put back"
+            assert semaphore.info().in_flight == 0 and not token.is_cancelled
+            assert [one.info().in_flight for one in (rwlock, barrier, notify, pool, file)] == [1, 0, 0, 1, 1]
+            rundown.open_again() if taken[2].release() and not rundown.wait() else 0
+            time.sleep(0.1)
+            assert q.statistics()["live"] == live
+            assert threading.active_count() == threads, threading.enumerate()
+            assert files == (len(os.listdir("/proc/self/fd")) if files else 0), "file descriptors are left"
+            for hold in taken:
+                hold.release()
+            print("done", flush=True)
+            os._exit(0)
+            """,
+            argument=os.path.join(tempfile.mkdtemp(prefix="quiescent-"), "lock"),
+        )
+
+    def test_ctrl_c_comes_when_a_free_is_through_and_takes_no_callbacks_place(self):
+        """ctypes swallows what a signal handler raises at the beginning of a callback."""
+        self.run_python(
+            """
+            import warnings
+            for on_close in (None, lambda _: closed.append(1)):
+                closed, destroyed, go, entered = [], [], threading.Event(), threading.Event()
+                handle = q.Handle([], on_close=on_close, on_destroy=destroyed.append)
+                def inside():
+                    with handle.enter("inside"):
+                        entered.set()
+                        go.wait()
+                thread = threading.Thread(target=inside)
+                thread.start()
+                entered.wait()
+                timers = threading.Timer(0.2, interrupt), threading.Timer(0.5, go.set)
+                try:
+                    for timer in timers:
+                        timer.start()
+                    handle.free(None)
+                except KeyboardInterrupt:
+                    assert go.is_set(), "the free was cut short"
+                else:
+                    sys.exit("Ctrl-C was lost")
+                assert destroyed == [[]], destroyed
+                assert len(closed) > 2 or not on_close, closed
+                assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+                thread.join()
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_in_a_callback_ends_it_and_the_call(self):
+        self.run_python(
+            """
+            def slow(*_):
+                shortly(interrupt, 0.05)
+                time.sleep(1000)
+            pool, once = q.Pool(slow, max_size=1), q.Once()
+            checked = q.Pool(lambda _: 1, max_size=1, check=slow, recycle=lambda _: True)
+            checked.warm_up(1)
+            recycled = q.Pool(lambda _: 1, max_size=1, recycle=slow)
+            ended = q.Handle([], on_destroy=slow)
+            for call in (pool.hold, lambda: pool.warm_up(1), lambda: once.get_or_init(slow), checked.try_hold,
+                         recycled.hold().release, ended.free):
+                try:
+                    call()
+                except KeyboardInterrupt:
+                    continue
+                sys.exit("not interrupted")
+            for each in (pool, checked, recycled):
+                assert each.statistics().size == 0, each.statistics()
+                each.free()
+            assert once.get_or_init(lambda: 7) == 7
+            once.free()
+            print("done")
+            """
+        )
+
+    def test_handlers_that_callbacks_set_stay_and_each_signal_is_handled(self):
+        self.run_python(
+            """
+            seen = []
+            signal.signal(signal.SIGUSR1, lambda number, frame: seen.append((number, frame is None)))
+            def close(_):
+                interrupt(signal.SIGUSR1)   # within the callback: at once
+                seen.append("closed")
+                signal.signal(signal.SIGUSR2, other)
+            def other(number, _):
+                seen.append(number)
+            handle = q.Handle([], on_close=close)
+            hold = handle.hold()
+            hold.pass_on()
+            shortly(lambda: interrupt(signal.SIGUSR2), 0.05)
+            handle.free(0.02)
+            assert signal.getsignal(signal.SIGUSR2) is other
+            assert seen[:2] == [(signal.SIGUSR1, False), "closed"], seen
+            time.sleep(0.1)
+            assert seen[-1] == signal.SIGUSR2
+            hold.release()
+            print("done")
+            """
+        )
+
+    def test_a_signal_wakes_who_waits_for_a_notify(self):
+        self.run_python(
+            """
+            signal.signal(signal.SIGUSR1, lambda *_: notify.notify_all())
+            notify, barrier = q.Notify(), q.Barrier(2)
+            shortly(lambda: interrupt(signal.SIGUSR1), 0.05)
+            assert notify.wait(20) is False
+            shortly(lambda: interrupt(signal.SIGUSR1), 0.05)
+            shortly(barrier.wait, 0.2)
+            assert barrier.wait(20) in (True, False)
+            print("done")
+            """
+        )
+
+    def test_signals_in_every_moment_leave_nothing_undestroyed(self):
+        """A handler that raises at any moment while objects end on the main thread takes no callback's place.
+
+        (It may end one of the user's, as it may end any function.)
+        """
+        self.run_python(
+            """
+            import random, warnings
+            warnings.simplefilter("ignore")
+            class Stop(BaseException): pass
+            armed, over = False, threading.Event()
+            def handler(*_):
+                global armed
+                if armed:
+                    armed = False
+                    raise Stop
+            signal.signal(signal.SIGUSR1, handler)
+            main = threading.main_thread().ident
+            def disturb():
+                chance = random.Random(7)
+                while not over.is_set():
+                    time.sleep(chance.random() * 0.0005)
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            thread = threading.Thread(target=disturb)
+            thread.start()
+            begun, destroyed, stopped = [], [], 0
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                number = len(begun)
+                begun.append(q.Handle([number], on_destroy=lambda found: destroyed.append(found[0])))
+                hold = begun[-1].hold()
+                hold.pass_on()
+                shortly_released = threading.Thread(target=hold.release)
+                shortly_released.start()
+                try:
+                    armed = True
+                    begun[-1].free(5)
+                except Stop:
+                    stopped += 1
+                armed = False
+                shortly_released.join()
+                begun[-1].free()
+            over.set()
+            thread.join()
+            from quiescent import _callbacks
+            assert not _callbacks.entries, len(_callbacks.entries)
+            assert len(set(destroyed)) == len(destroyed) >= len(begun) - stopped, (len(destroyed), len(begun))
+            assert stopped > 5, stopped
+            print("done")
+            """
+        )
+
+    def test_a_handler_that_returns_lets_the_wait_go_on(self):
+        self.run_python(
+            """
+            seen = []
+            signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
+            semaphore = q.Semaphore(0)
+            for after in (0.1, 0.2, 0.3):
+                shortly(lambda: interrupt(signal.SIGUSR1), after)
+            shortly(lambda: semaphore.add(1), 0.6)
+            with semaphore.hold(timeout=20):
+                assert len(seen) == 3, seen
+            begin = time.monotonic()
+            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
+            try:
+                semaphore.hold(2, timeout=0.4)
+            except q.TimedOut:
+                assert 0.4 <= time.monotonic() - begin < 5 and len(seen) == 4
+                print("done")
+            """
+        )
+
+    def test_a_handler_may_wait_itself(self):
+        self.run_python(
+            """
+            semaphore, other = q.Semaphore(0), q.Semaphore(0)
+            shortly(lambda: other.add(1), 0.5)
+            def handler(*_):
+                with other.hold(timeout=20):
+                    semaphore.add(1)
+            signal.signal(signal.SIGUSR1, handler)
+            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
+            with semaphore.hold(timeout=20):
+                print("done")
+            assert signal.set_wakeup_fd(-1) == -1
+            """
+        )
+
+    def test_who_listened_to_signals_before_hears_of_them(self):
+        self.run_python(
+            """
+            reader, writer = os.pipe()
+            os.set_blocking(writer, False)
+            signal.set_wakeup_fd(writer)
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            semaphore = q.Semaphore(0)
+            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
+            shortly(lambda: semaphore.add(1), 0.3)
+            semaphore.hold().release()
+            assert os.read(reader, 9) == bytes([signal.SIGUSR1])
+            assert signal.set_wakeup_fd(-1) == writer
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_again_and_again_loses_no_permit(self):
+        """Signals in every moment of a wait and of its end: whatever was taken is given back."""
+        self.run_python(
+            """
+            import gc, random, warnings
+            warnings.simplefilter("ignore")
+            semaphore = q.Semaphore(1)
+            over = threading.Event()
+            main = threading.main_thread().ident
+            def disturb():
+                chance = random.Random(7)
+                while not over.is_set():
+                    time.sleep(chance.random() * 0.002)
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            armed = False
+            class Stop(BaseException): pass
+            def handler(*_):
+                global armed
+                if armed:
+                    armed = False      # one at a time, as from a keyboard
+                    raise Stop
+            signal.signal(signal.SIGUSR1, handler)
+            def borrow():
+                while not over.is_set():
+                    try:
+                        with semaphore.hold(timeout=5):
+                            time.sleep(0.0005)
+                    except q.TimedOut:
+                        os._exit(3)
+            threads = [threading.Thread(target=disturb), threading.Thread(target=borrow)]
+            for thread in threads: thread.start()
+            stopped = taken = 0
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                try:
+                    armed = True
+                    with semaphore.hold():
+                        armed = False
+                        taken += 1
+                except Stop:
+                    stopped += 1
+                armed = False
+            over.set()
+            for thread in threads: thread.join()
+            gc.collect()
+            assert stopped > 50 and taken > 50, (stopped, taken)
+            assert semaphore.available == 1, semaphore.available
+            print("done")
+            """
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
