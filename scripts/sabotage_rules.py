@@ -97,6 +97,7 @@ CANCEL = "core/src/sync/cancel.rs"
 FILE_LOCK = "core/src/file_lock.rs"
 FILE_LOCK_ATTEMPT = "core/src/file_lock/attempt.rs"
 FILE_LOCK_DOMAIN = "core/src/file_lock/domain.rs"
+FILE_LOCK_TAKER = "core/src/file_lock/taker.rs"
 FILE_LOCK_WATCH = "core/src/file_lock/watch.rs"
 FFI_WAIT = "core/src/ffi/wait.rs"
 MISUSE_HOOK = "core/src/handle/misuse/hook.rs"
@@ -657,12 +658,13 @@ RULES = [
          "file_lock", "holder::a_forked_child_does_not_release"),
     Rule("lock-unlocked", "a forked child keeps what its parent releases", FILE_LOCK_ATTEMPT,
          "            system::unlock(&self.file);\n", "", "file_lock", "holder::a_forked_child_does_not_keep"),
-    Rule("lock-own-thread", "a thread waits for its own lock of a file", FILE_LOCK_DOMAIN,
-         "holding.thread == own && ", "holding.thread == own + 1 && ", "file_lock", "one::one_holder_whatever"),
+    Rule("lock-own-thread", "a thread waits for its own lock of a file", FILE_LOCK_TAKER,
+         "Whose::Thread(thread) => thread == this_thread(),", "Whose::Thread(thread) => thread == this_thread() + 1,",
+         "file_lock", "one::one_holder_whatever"),
     Rule("lock-passed-on", "a lock that was passed on is still its taker's", FILE_LOCK_DOMAIN,
-         "            holding.thread = 0;", "            let _ = &holding.thread;", "file_lock", "one::a_hold_may_be"),
-    Rule("lock-passed-on-c", "a lock of C's that was passed on is still its taker's", FILE_LOCK_DOMAIN,
-         "holding.handle.is_none_or(|handle| handle.holds_of_this_thread() > 0)", "holding.handle.is_none_or(|_| true)",
+         "                holding.whose = Whose::Nobodys;", "                let _ = &holding.whose;", "file_lock", "one::a_hold_may_be"),
+    Rule("lock-passed-on-c", "a lock of C's that was passed on is still its taker's", FILE_LOCK_TAKER,
+         " && handle.holds_of_this_thread() > 0,", " && handle.holds_of_this_thread() < u32::MAX,",
          "contract", "filelock"),
     Rule("lock-back-off", "a holder that does not close is not noticed", FILE_LOCK_WATCH,
          "(entry.pause * 2).min(LONGEST_PAUSE)", "(entry.pause * 10_000).max(LONGEST_PAUSE)",
@@ -671,7 +673,7 @@ RULES = [
          "        let Some(inotify) = &self.inotify else { return NOT };", "        let (Some(inotify), false) = (&self.inotify, true) else { return NOT };",
          "file_lock", "many::how_fast"),
     Rule("lock-wait-left", "a wait that was given up stays on the list", FILE_LOCK_WATCH,
-         "position(|entry| entry.number == self.number)", "position(|entry| entry.number + self.number == 0)",
+         "position(|entry| entry.number == number)", "position(|entry| entry.number + number == 0)",
          "file_lock", "waits::nothing_is_left"),
     Rule("lock-content", "who holds it is written into somebody's file", "core/src/file_lock/holder.rs",
          "Ok(0) => content == Content::Sidecar,", "Ok(0) => content == Content::Sidecar || content == Content::Kept,",

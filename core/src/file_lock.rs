@@ -48,13 +48,18 @@
 mod attempt;
 mod domain;
 mod error;
+#[cfg(not(loom))]
 mod handle;
 mod holder;
 mod identity;
+#[cfg(loom)]
+pub mod model;
 mod pack;
 mod process;
 mod sidecar;
+#[cfg(not(loom))]
 mod system;
+mod taker;
 mod watch;
 
 pub use error::{FileLockError, FileLockIoError, TryFileLockError};
@@ -62,13 +67,15 @@ pub use holder::Holder;
 pub use pack::{PackLock, PackLockError, PackLockErrorOrCancelled, PackLockHold};
 
 use crate::deadline::Deadline;
+#[cfg(not(loom))]
+use crate::lock::Lock;
 use crate::shared::Shared;
-use crate::shim::{AtomicU64, Ordering};
 use crate::sync::CancelToken;
 use crate::wait::{Interrupted, Wait, block_on};
 use attempt::{Attempt, Locked, attempt};
-use domain::{InUse, Taker, Turn};
-use parking_lot::Mutex;
+use domain::{InUse, Turn};
+#[cfg(loom)]
+use model as system;
 use process::Process;
 use sidecar::{Content, LockPath, Opened};
 use std::fmt;
@@ -77,6 +84,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
+use system::{Descriptor, Errno};
+use taker::Taker;
 use watch::Watch;
 
 /// A file to be locked. Holds nothing open; see [the module](self).
@@ -85,7 +94,8 @@ pub struct FileLock {
     content: Content,
     closing: CancelToken,
     /// What C holds.
-    taken: Mutex<Vec<FileLockHold>>,
+    #[cfg(not(loom))]
+    taken: Lock<Vec<FileLockHold>>,
 }
 
 /// How to hold a lock.
@@ -103,7 +113,6 @@ pub struct FileLockHold {
     // Dropped in this order: invariant 2.
     _locked: Locked,
     turn: Turn,
-    number: u64,
 }
 
 /// Why there is no hold now.
@@ -134,7 +143,13 @@ impl FileLock {
         let path = LockPath::new(path, below)?;
         sidecar::open(&path)?;
         let closing = CancelToken::new().map_err(|_| FileLockIoError::no_memory())?;
-        Ok(FileLock { path, content, closing, taken: Mutex::new(Vec::new()) })
+        Ok(FileLock {
+            path,
+            content,
+            closing,
+            #[cfg(not(loom))]
+            taken: Lock::new(Vec::new()),
+        })
     }
 
     /// Locks, waiting for those that hold it or came before.
@@ -226,7 +241,7 @@ impl FileLock {
             let turn = match Turn::try_now(InUse::begin(sidecar::identify(&self.path)?)?, mode) {
                 Ok(turn) => turn,
                 Err(in_use) => {
-                    return Err(Refused::Busy { by_this_thread: in_use.domain.is_held_by_this_thread() });
+                    return Err(Refused::Busy { by_this_thread: in_use.is_held_by_this_thread() });
                 }
             };
             let Opened { file, identity } = sidecar::open(&self.path)?;
@@ -241,7 +256,7 @@ impl FileLock {
                 }
                 Attempt::Held(file) => {
                     drop(file);
-                    return Err(Refused::Busy { by_this_thread: turn.in_use().domain.is_held_by_this_thread() });
+                    return Err(Refused::Busy { by_this_thread: turn.in_use().is_held_by_this_thread() });
                 }
             }
         }
@@ -252,7 +267,7 @@ impl FileLock {
             let turn = match Turn::try_now(InUse::begin(sidecar::identify(&self.path)?)?, mode) {
                 Ok(turn) => turn,
                 // The same name may lead to what it already holds only by now.
-                Err(in_use) if taker.is_thread() && in_use.domain.is_held_by_this_thread() => {
+                Err(in_use) if taker.is_thread() && in_use.is_held_by_this_thread() => {
                     return Err(FileLockError::Deadlock);
                 }
                 Err(in_use) => Turn::wait(in_use, mode).await,
@@ -278,7 +293,7 @@ impl FileLock {
             Attempt::Locked(locked) => return Ok(self.settle(turn, locked, taker, mode)?),
             Attempt::Held(file) => file,
         };
-        let refuse = |errno| FileLockIoError::new("wait for the lock of", errno, &self.path);
+        let refuse = |errno: Errno| FileLockIoError::new("wait for the lock of", errno, &self.path);
         let watch = Watch::begin(Process::current()?, &file).map_err(refuse)?;
         loop {
             // After the watch has begun.
@@ -296,7 +311,7 @@ impl FileLock {
         }
     }
 
-    fn attempt(&self, file: std::os::fd::OwnedFd, mode: LockMode) -> Result<Attempt, FileLockIoError> {
+    fn attempt(&self, file: Descriptor, mode: LockMode) -> Result<Attempt, FileLockIoError> {
         attempt(file, mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
     }
 
@@ -308,16 +323,14 @@ impl FileLock {
         taker: Taker,
         mode: LockMode,
     ) -> Result<Option<FileLockHold>, FileLockIoError> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
         if !self.path.leads_to(turn.in_use().identity) {
             // Invariant 2.
             drop(locked);
             return Ok(None);
         }
-        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         locked.note(self.content, mode);
-        turn.hold(taker, number)?;
-        Ok(Some(FileLockHold { _locked: locked, turn, number }))
+        turn.hold(taker)?;
+        Ok(Some(FileLockHold { _locked: locked, turn }))
     }
 
     async fn unless_closed(
@@ -335,6 +348,12 @@ impl FileLock {
 }
 
 impl FileLockHold {
+    /// No other one of this process has the same.
+    #[cfg(not(loom))]
+    fn number(&self) -> u64 {
+        self.turn.in_use().number
+    }
+
     /// From now on the lock is another thread's: the one that took it may wait for it.
     pub fn pass_on(self) -> FileLockHold {
         self.turn.pass_on();

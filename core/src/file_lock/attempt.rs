@@ -14,13 +14,12 @@
 //! is woken by that would try in vain, if it was not unlocked before.
 
 use crate::file_lock::sidecar::Content;
-use crate::file_lock::system::Errno;
+use crate::file_lock::system::{Descriptor, Errno};
 use crate::file_lock::{LockMode, holder, system};
-use std::os::fd::OwnedFd;
 
 /// A file that is locked. Given back by its drop.
 pub(super) struct Locked {
-    file: OwnedFd,
+    file: Descriptor,
     process: u32,
     /// Whether it is written down in the file who holds it.
     is_noted: bool,
@@ -30,11 +29,11 @@ pub(super) struct Locked {
 pub(super) enum Attempt {
     Locked(Locked),
     /// By somebody else.
-    Held(OwnedFd),
+    Held(Descriptor),
 }
 
 /// Tries to lock `file`.
-pub(super) fn attempt(file: OwnedFd, mode: LockMode) -> Result<Attempt, Errno> {
+pub(super) fn attempt(file: Descriptor, mode: LockMode) -> Result<Attempt, Errno> {
     let operation = match mode {
         LockMode::Exclusive => libc::LOCK_EX,
         LockMode::Shared => libc::LOCK_SH,

@@ -41,6 +41,7 @@
 
 use crate::deadline::{self, Deadline};
 use crate::error::Error;
+use crate::lock::Lock;
 use crate::shared::Shared;
 use crate::wait::{Interrupted, Wait, block_on};
 use std::fmt;
@@ -54,7 +55,6 @@ mod config;
 mod error;
 mod factory;
 mod inventory;
-mod lock;
 mod maintenance;
 mod object;
 mod place;
@@ -72,7 +72,6 @@ pub use stats::PoolStats;
 
 use config::Limits;
 use inventory::Inventory;
-use lock::Lock;
 use place::{Filled, Make, Place};
 use queue::Queue;
 
