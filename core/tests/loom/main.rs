@@ -17,6 +17,7 @@ mod barrier;
 mod cache_aware_rundown;
 mod directory;
 mod every_execution;
+mod file_lock;
 mod free;
 mod freed_hooks;
 mod guard;
