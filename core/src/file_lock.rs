@@ -13,8 +13,9 @@
 //!   operating system, no descriptor, no lock for a moment later. Nothing waits *in* the operating system at all.
 //! - A thread that would wait for itself is told so at once. Not re-entrant; a hold may be passed on to, and dropped on, any thread.
 //! - A lock ends with its process, however that ends. Nothing is poisoned: who gets the lock after a crash looks for itself.
-//! - In a forked child the parent's holds are nobody's: their drop does not unlock. The lock lasts until the parent releases it;
-//!   if the parent is killed, until its forked children (that did not `exec`) have ended as well. New locks work.
+//! - In a forked child the parent's holds are nobody's: their drop does not unlock. The lock lasts until the parent releases it or
+//!   ends, as `fork` closes the child's copies of the locked files. (A child made with a raw `clone` keeps them until it ends.) New
+//!   locks work.
 //! - What the file holds is kept. Only a file that this library made, or an empty one that is a [`PackLock`]'s, gets written into who
 //!   holds it. That is information; nothing hangs on it.
 //! - Whoever removes or replaces the file takes the exclusion away from who holds it. But nobody begins to hold a file that
@@ -52,6 +53,8 @@ mod error;
 mod handle;
 mod holder;
 mod identity;
+#[cfg(not(loom))]
+mod inherited;
 #[cfg(loom)]
 pub mod model;
 mod pack;
@@ -74,6 +77,7 @@ use crate::sync::CancelToken;
 use crate::wait::{Interrupted, Wait, block_on};
 use attempt::{Attempt, Locked, attempt};
 use domain::{InUse, Turn};
+use identity::Identity;
 #[cfg(loom)]
 use model as system;
 use process::Process;
@@ -248,7 +252,7 @@ impl FileLock {
             if identity != turn.in_use().identity {
                 continue;
             }
-            match self.attempt(file, mode)? {
+            match self.attempt(file, identity, mode)? {
                 Attempt::Locked(locked) => {
                     if let Some(hold) = self.settle(turn, locked, taker, mode)? {
                         return Ok(hold);
@@ -289,7 +293,7 @@ impl FileLock {
         if identity != turn.in_use().identity {
             return Ok(None);
         }
-        let mut file = match self.attempt(file, mode)? {
+        let mut file = match self.attempt(file, identity, mode)? {
             Attempt::Locked(locked) => return Ok(self.settle(turn, locked, taker, mode)?),
             Attempt::Held(file) => file,
         };
@@ -297,7 +301,7 @@ impl FileLock {
         let watch = Watch::begin(Process::current()?, &file).map_err(refuse)?;
         loop {
             // After the watch has begun.
-            file = match self.attempt(file, mode)? {
+            file = match self.attempt(file, identity, mode)? {
                 Attempt::Locked(locked) => {
                     drop(watch);
                     return Ok(self.settle(turn, locked, taker, mode)?);
@@ -311,8 +315,8 @@ impl FileLock {
         }
     }
 
-    fn attempt(&self, file: Descriptor, mode: LockMode) -> Result<Attempt, FileLockIoError> {
-        attempt(file, mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
+    fn attempt(&self, file: Descriptor, identity: Identity, mode: LockMode) -> Result<Attempt, FileLockIoError> {
+        attempt(file, identity, mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
     }
 
     /// Steps 5 and 6.
@@ -345,6 +349,12 @@ impl FileLock {
         })
         .await
     }
+}
+
+/// In a forked child, still alone.
+#[cfg(not(loom))]
+pub(crate) fn in_child() {
+    inherited::close_in_child();
 }
 
 impl FileLockHold {

@@ -9,17 +9,24 @@
 //! # Given back by unlocking, then closing
 //!
 //! A forked child has a copy of the descriptor, and with it a share of the lock. It must not unlock, which would end the
-//! parent's: so only the process that took the lock does; a child closes its copy. And the process that took it must not merely
+//! parent's: so only the process that took the lock does; a child closes its copy as it begins (`inherited.rs`). And the process that took it must not merely
 //! close, as then the lock would last until the child's copy is closed, too. Also, Linux tells of a close *before* it ends the lock: who
 //! is woken by that would try in vain, if it was not unlocked before.
 
+use crate::file_lock::identity::Identity;
+#[cfg(not(loom))]
+use crate::file_lock::inherited::Inherited;
+#[cfg(loom)]
+use crate::file_lock::model::Inherited;
 use crate::file_lock::sidecar::Content;
 use crate::file_lock::system::{Descriptor, Errno};
 use crate::file_lock::{LockMode, holder, system};
+use std::mem::ManuallyDrop;
 
 /// A file that is locked. Given back by its drop.
 pub(super) struct Locked {
-    file: Descriptor,
+    file: ManuallyDrop<Descriptor>,
+    inherited: ManuallyDrop<Inherited>,
     process: u32,
     /// Whether it is written down in the file who holds it.
     is_noted: bool,
@@ -32,14 +39,16 @@ pub(super) enum Attempt {
     Held(Descriptor),
 }
 
-/// Tries to lock `file`.
-pub(super) fn attempt(file: Descriptor, mode: LockMode) -> Result<Attempt, Errno> {
+/// Tries to lock `file`, which is that one.
+pub(super) fn attempt(file: Descriptor, identity: Identity, mode: LockMode) -> Result<Attempt, Errno> {
+    let inherited = Inherited::note(&file, identity).map_err(|error| error.errno())?;
     let operation = match mode {
         LockMode::Exclusive => libc::LOCK_EX,
         LockMode::Shared => libc::LOCK_SH,
     };
     if system::lock(&file, operation)? {
-        return Ok(Attempt::Locked(Locked { file, process: system::process_id(), is_noted: false }));
+        let (file, inherited) = (ManuallyDrop::new(file), ManuallyDrop::new(inherited));
+        return Ok(Attempt::Locked(Locked { file, inherited, process: system::process_id(), is_noted: false }));
     }
     Ok(Attempt::Held(file))
 }
@@ -58,6 +67,12 @@ impl Drop for Locked {
                 holder::note_release(&self.file);
             }
             system::unlock(&self.file);
+            // SAFETY: once, here, in this order; neither is used again.
+            unsafe {
+                ManuallyDrop::drop(&mut self.inherited);
+                ManuallyDrop::drop(&mut self.file);
+            }
         }
+        // In a forked child it was closed by `fork`: its number may be another file's by now.
     }
 }

@@ -12,6 +12,7 @@
 
 use crate::deadline::Deadline;
 use crate::file_lock::LockMode;
+use crate::file_lock::error::FileLockIoError;
 use crate::file_lock::identity::{Found, Identity};
 use crate::file_lock::process::Process;
 use crate::park::Parker;
@@ -267,6 +268,15 @@ pub(super) fn start(process: &'static Process) -> Result<(), Errno> {
     let thread = loom::thread::spawn(move || super::watch::run(process));
     KERNEL.state().threads.push(thread);
     Ok(())
+}
+
+/// Nobody forks.
+pub(super) struct Inherited;
+
+impl Inherited {
+    pub(super) fn note(_file: &Descriptor, _identity: Identity) -> Result<Inherited, FileLockIoError> {
+        Ok(Inherited)
+    }
 }
 
 /// A lock of another process's. Dropped: unlocked, then closed.

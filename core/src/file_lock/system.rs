@@ -67,6 +67,21 @@ pub(super) fn stat_path(path: &CStr) -> Result<Found, Errno> {
     Ok(found(unsafe { stat.assume_init_ref() }))
 }
 
+/// Which file the descriptor of that number is. For a forked child.
+pub(super) fn identity_of(descriptor: i32) -> Option<Identity> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: a number, and `stat` is writable.
+    let is_there = unsafe { libc::fstat(descriptor, stat.as_mut_ptr()) } == 0;
+    // SAFETY: written, if that succeeded.
+    is_there.then(|| found(unsafe { stat.assume_init_ref() }).identity)
+}
+
+/// Closes a descriptor that nobody owns. For a forked child.
+pub(super) fn close(descriptor: i32) {
+    // SAFETY: the caller knows that nobody uses it.
+    unsafe { libc::close(descriptor) };
+}
+
 fn found(stat: &libc::stat) -> Found {
     let identity = Identity { device: stat.st_dev, inode: stat.st_ino };
     Found { identity, is_regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG }

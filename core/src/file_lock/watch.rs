@@ -25,10 +25,10 @@ use crate::sync::queue::Notify;
 use notifier::{Notifier, Watched};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-#[cfg(all(not(loom), any(target_os = "linux", target_os = "android")))]
+#[cfg(all(not(loom), any(target_os = "linux", target_os = "android"), not(quiescent_file_lock_back_off)))]
 #[path = "watch/inotify.rs"]
 mod notifier;
-#[cfg(all(not(loom), not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(all(not(loom), any(not(any(target_os = "linux", target_os = "android")), quiescent_file_lock_back_off)))]
 #[path = "watch/back_off.rs"]
 mod notifier;
 #[cfg(not(loom))]

@@ -163,6 +163,27 @@ fn plays_a_role() {
             // SAFETY: a child of ours.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }
+        // Holds it, and forks a child that lives on and has what else the parent had open.
+        "fork-orphan" => {
+            let other = std::fs::File::open(&path).expect("a file");
+            let hold = lock.acquire(Exclusive, long()).expect("locked");
+            // SAFETY: as above.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // Another file may have the number of the lock's by the time that its hold is dropped.
+                let next = other.try_clone().expect("a descriptor");
+                drop(hold);
+                if other.metadata().is_ok() && next.metadata().is_ok() {
+                    say(&std::process::id().to_string());
+                }
+                // SAFETY: as above; it is killed here.
+                unsafe {
+                    libc::alarm(20);
+                    libc::pause();
+                }
+            }
+            wait_for_word();
+        }
         // Counts up in the file beside it, so many times.
         "count" => {
             let counter = Path::new(&path).with_extension("counter");
