@@ -1,8 +1,10 @@
 //! How a waiter learns that a lock which another process holds may be free.
 //!
 //! One thread for the whole process sleeps for all that wait. It wakes a waiter when the system tells that the locked file was closed
-//! (or removed, or renamed) by somebody, and from time to time: after 1 ms, then after twice as long each, up to 50 ms. For not
-//! every holder closes the file when it unlocks it, and not every file system tells. The waiter looks again by itself.
+//! (or removed, or renamed) by somebody, and from time to time: after 1 ms, then after an eighth longer each, up to 50 ms. For not
+//! every holder closes the file when it unlocks it, not every file system tells, and not every system, nor one whose limits of
+//! inotify are reached. So who is not told comes late by an eighth of the time that it waited, and by 50 ms at most. The waiter
+//! looks again by itself.
 //!
 //! The thread begins with the first wait, and ends, with its descriptors, a tenth of a second after the last one. It handles no
 //! signals. A wait that ends is off the list when its drop returns: nothing of it is left.
@@ -178,7 +180,7 @@ impl State {
             };
             *place = Some(entry.changed.clone());
             entry.due = now + entry.pause;
-            entry.pause = (entry.pause * 2).min(LONGEST_PAUSE);
+            entry.pause = (entry.pause + entry.pause / 8).min(LONGEST_PAUSE);
         }
         full
     }

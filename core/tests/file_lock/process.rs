@@ -16,7 +16,20 @@ pub struct Other {
 impl Other {
     /// Plays `role` with `path`; its parameter is a number.
     pub fn play(role: &str, path: &Path, parameter: u64) -> Other {
-        let mut command = Command::new(std::env::current_exe().expect("itself"));
+        Other::start(&mut Command::new(std::env::current_exe().expect("itself")), role, path, parameter)
+    }
+
+    /// The same as root of a user namespace with mounts of its own, after the commands of `setup`.
+    #[cfg(target_os = "linux")]
+    pub fn play_apart(setup: &str, role: &str, path: &Path) -> Other {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .arg(format!("{setup} && exec \"$0\" \"$@\""));
+        Other::start(command.arg(std::env::current_exe().expect("itself")), role, path, 0)
+    }
+
+    fn start(command: &mut Command, role: &str, path: &Path, parameter: u64) -> Other {
         command.args(["--exact", "process::plays_a_role", "--nocapture", "--test-threads=1"]);
         command.env("QZ_ROLE", role).env("QZ_PATH", path).env("QZ_PARAMETER", parameter.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
@@ -241,6 +254,20 @@ fn plays_a_role() {
                 std::thread::sleep(Duration::from_secs(2));
                 say(&format!("{}", processor_time_us() - before));
             });
+        }
+        // Tells what came of it on the file system at "mount" beside the file.
+        #[cfg(target_os = "linux")]
+        "odd" => {
+            say(&crate::odd::open_all(path.as_ref()));
+            wait_for_word();
+        }
+        // Waits without being told of anything.
+        #[cfg(target_os = "linux")]
+        "untold" => {
+            assert!(crate::odd::nobody_can_be_told(path.as_ref()), "inotify works");
+            say("waits");
+            drop(lock.acquire(Exclusive, long()).expect("locked"));
+            say(&format!("{}", wall_clock_us()));
         }
         #[cfg(target_os = "linux")]
         "cancel" => {
