@@ -3,8 +3,17 @@
 //! It is `flock`, the lock of an open file description. It excludes other processes and other descriptions within this one, meets
 //! `flock(1)` and std's `File::lock`, ends by itself when the process does, and nobody's closing of another descriptor of the
 //! same file drops it (as it drops those of `fcntl(F_SETLK)`). `fcntl(F_OFD_SETLK)` would do as well, but does not meet the others.
-//! On NFS, Linux makes it a lock of the whole file at the server: other machines are excluded, too, while the server answers; what is
-//! mounted with `local_lock` excludes this machine's processes only.
+//!
+//! # On the network
+//!
+//! As flock(2) and nfs(5) have it, not as tried here:
+//!
+//! - *NFS*: Linux (since 2.6.12) makes it a lock of the whole file at the server, so other machines are excluded, too. To lock it
+//!   alone a file must be open for writing: ours is. Mounted with `local_lock=flock` (or `all`, or `nolock`) it excludes this
+//!   machine's processes alone, and nothing tells that from here. A lock that the server lost (an outage beyond its grace period) is
+//!   gone without a word to its holder. A server without locks answers `ENOLCK`, which is an error here.
+//! - *SMB*: Linux (since 5.5) does the same, but there it is mandatory: others cannot read who holds it.
+//! - Nobody is told of a close by another machine: who waits for one looks again after a while (`watch.rs`).
 //!
 //! # Given back by unlocking, then closing
 //!
