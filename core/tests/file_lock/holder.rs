@@ -3,6 +3,7 @@
 use crate::process::Other;
 use crate::{Exclusive, Scratch, Shared, long, soon, timed_out};
 use quiescent_core::file_lock::{FileLock, FileLockError, PackLock, TryFileLockError};
+use std::time::Duration;
 
 #[test]
 fn who_holds_it_is_told() {
@@ -108,7 +109,8 @@ fn a_killed_parents_lock_is_free_though_its_child_lives() {
     let orphan: i32 = other.says().parse().unwrap();
     assert!(timed_out(&lock.acquire(Exclusive, soon())), "the parent holds it");
     other.kill();
-    let acquired = lock.acquire(Exclusive, long()).map(drop);
+    // Long before the child ends by itself.
+    let acquired = lock.acquire(Exclusive, Duration::from_secs(5).into()).map(drop);
     // SAFETY: nobody waits for it, so it is there, dead or alive.
     let is_there = unsafe { libc::kill(orphan, libc::SIGKILL) } == 0;
     assert!(is_there, "the child ended by itself");
