@@ -61,7 +61,7 @@ fn run() -> Result<(), Error> {
         return Ok(());
     }
     if let Some(request) = &arguments.child {
-        return parts::memory::run_child(request);
+        return parts::run_child(request);
     }
     let extent = if arguments.quick { Extent::QUICK } else { Extent::FULL };
     let (start, load) = (Instant::now(), machine::load());

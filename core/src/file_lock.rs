@@ -13,8 +13,9 @@
 //!   operating system, no descriptor, no lock for a moment later. Nothing waits *in* the operating system at all.
 //! - A thread that would wait for itself is told so at once. Not re-entrant; a hold may be passed on to, and dropped on, any thread.
 //! - A lock ends with its process, however that ends. Nothing is poisoned: who gets the lock after a crash looks for itself.
-//! - In a forked child the parent's holds are nobody's: their drop does not unlock. The lock lasts until the parent releases it;
-//!   if the parent is killed, until its forked children (that did not `exec`) have ended as well. New locks work.
+//! - In a forked child the parent's holds are nobody's: their drop does not unlock. The lock lasts until the parent releases it or
+//!   ends, as `fork` closes the child's copies of the locked files. (A child made with a raw `clone` keeps them until it ends.) New
+//!   locks work.
 //! - What the file holds is kept. Only a file that this library made, or an empty one that is a [`PackLock`]'s, gets written into who
 //!   holds it. That is information; nothing hangs on it.
 //! - Whoever removes or replaces the file takes the exclusion away from who holds it. But nobody begins to hold a file that
@@ -48,13 +49,20 @@
 mod attempt;
 mod domain;
 mod error;
+#[cfg(not(loom))]
 mod handle;
 mod holder;
 mod identity;
+#[cfg(not(loom))]
+mod inherited;
+#[cfg(loom)]
+pub mod model;
 mod pack;
 mod process;
 mod sidecar;
+#[cfg(not(loom))]
 mod system;
+mod taker;
 mod watch;
 
 pub use error::{FileLockError, FileLockIoError, TryFileLockError};
@@ -62,13 +70,16 @@ pub use holder::Holder;
 pub use pack::{PackLock, PackLockError, PackLockErrorOrCancelled, PackLockHold};
 
 use crate::deadline::Deadline;
+#[cfg(not(loom))]
+use crate::lock::Lock;
 use crate::shared::Shared;
-use crate::shim::{AtomicU64, Ordering};
 use crate::sync::CancelToken;
 use crate::wait::{Interrupted, Wait, block_on};
 use attempt::{Attempt, Locked, attempt};
-use domain::{InUse, Taker, Turn};
-use parking_lot::Mutex;
+use domain::{InUse, Turn};
+use identity::Identity;
+#[cfg(loom)]
+use model as system;
 use process::Process;
 use sidecar::{Content, LockPath, Opened};
 use std::fmt;
@@ -77,6 +88,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
+use system::{Descriptor, Errno};
+use taker::Taker;
 use watch::Watch;
 
 /// A file to be locked. Holds nothing open; see [the module](self).
@@ -85,7 +98,8 @@ pub struct FileLock {
     content: Content,
     closing: CancelToken,
     /// What C holds.
-    taken: Mutex<Vec<FileLockHold>>,
+    #[cfg(not(loom))]
+    taken: Lock<Vec<FileLockHold>>,
 }
 
 /// How to hold a lock.
@@ -103,7 +117,6 @@ pub struct FileLockHold {
     // Dropped in this order: invariant 2.
     _locked: Locked,
     turn: Turn,
-    number: u64,
 }
 
 /// Why there is no hold now.
@@ -134,7 +147,13 @@ impl FileLock {
         let path = LockPath::new(path, below)?;
         sidecar::open(&path)?;
         let closing = CancelToken::new().map_err(|_| FileLockIoError::no_memory())?;
-        Ok(FileLock { path, content, closing, taken: Mutex::new(Vec::new()) })
+        Ok(FileLock {
+            path,
+            content,
+            closing,
+            #[cfg(not(loom))]
+            taken: Lock::new(Vec::new()),
+        })
     }
 
     /// Locks, waiting for those that hold it or came before.
@@ -226,14 +245,14 @@ impl FileLock {
             let turn = match Turn::try_now(InUse::begin(sidecar::identify(&self.path)?)?, mode) {
                 Ok(turn) => turn,
                 Err(in_use) => {
-                    return Err(Refused::Busy { by_this_thread: in_use.domain.is_held_by_this_thread() });
+                    return Err(Refused::Busy { by_this_thread: in_use.is_held_by_this_thread() });
                 }
             };
             let Opened { file, identity } = sidecar::open(&self.path)?;
             if identity != turn.in_use().identity {
                 continue;
             }
-            match self.attempt(file, mode)? {
+            match self.attempt(file, identity, mode)? {
                 Attempt::Locked(locked) => {
                     if let Some(hold) = self.settle(turn, locked, taker, mode)? {
                         return Ok(hold);
@@ -241,7 +260,7 @@ impl FileLock {
                 }
                 Attempt::Held(file) => {
                     drop(file);
-                    return Err(Refused::Busy { by_this_thread: turn.in_use().domain.is_held_by_this_thread() });
+                    return Err(Refused::Busy { by_this_thread: turn.in_use().is_held_by_this_thread() });
                 }
             }
         }
@@ -252,7 +271,7 @@ impl FileLock {
             let turn = match Turn::try_now(InUse::begin(sidecar::identify(&self.path)?)?, mode) {
                 Ok(turn) => turn,
                 // The same name may lead to what it already holds only by now.
-                Err(in_use) if taker.is_thread() && in_use.domain.is_held_by_this_thread() => {
+                Err(in_use) if taker.is_thread() && in_use.is_held_by_this_thread() => {
                     return Err(FileLockError::Deadlock);
                 }
                 Err(in_use) => Turn::wait(in_use, mode).await,
@@ -274,15 +293,15 @@ impl FileLock {
         if identity != turn.in_use().identity {
             return Ok(None);
         }
-        let mut file = match self.attempt(file, mode)? {
+        let mut file = match self.attempt(file, identity, mode)? {
             Attempt::Locked(locked) => return Ok(self.settle(turn, locked, taker, mode)?),
             Attempt::Held(file) => file,
         };
-        let refuse = |errno| FileLockIoError::new("wait for the lock of", errno, &self.path);
+        let refuse = |errno: Errno| FileLockIoError::new("wait for the lock of", errno, &self.path);
         let watch = Watch::begin(Process::current()?, &file).map_err(refuse)?;
         loop {
             // After the watch has begun.
-            file = match self.attempt(file, mode)? {
+            file = match self.attempt(file, identity, mode)? {
                 Attempt::Locked(locked) => {
                     drop(watch);
                     return Ok(self.settle(turn, locked, taker, mode)?);
@@ -296,8 +315,8 @@ impl FileLock {
         }
     }
 
-    fn attempt(&self, file: std::os::fd::OwnedFd, mode: LockMode) -> Result<Attempt, FileLockIoError> {
-        attempt(file, mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
+    fn attempt(&self, file: Descriptor, identity: Identity, mode: LockMode) -> Result<Attempt, FileLockIoError> {
+        attempt(file, identity, mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
     }
 
     /// Steps 5 and 6.
@@ -308,16 +327,14 @@ impl FileLock {
         taker: Taker,
         mode: LockMode,
     ) -> Result<Option<FileLockHold>, FileLockIoError> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
         if !self.path.leads_to(turn.in_use().identity) {
             // Invariant 2.
             drop(locked);
             return Ok(None);
         }
-        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         locked.note(self.content, mode);
-        turn.hold(taker, number)?;
-        Ok(Some(FileLockHold { _locked: locked, turn, number }))
+        turn.hold(taker)?;
+        Ok(Some(FileLockHold { _locked: locked, turn }))
     }
 
     async fn unless_closed(
@@ -334,7 +351,19 @@ impl FileLock {
     }
 }
 
+/// In a forked child, still alone.
+#[cfg(not(loom))]
+pub(crate) fn in_child() {
+    inherited::close_in_child();
+}
+
 impl FileLockHold {
+    /// No other one of this process has the same.
+    #[cfg(not(loom))]
+    fn number(&self) -> u64 {
+        self.turn.in_use().number
+    }
+
     /// From now on the lock is another thread's: the one that took it may wait for it.
     pub fn pass_on(self) -> FileLockHold {
         self.turn.pass_on();

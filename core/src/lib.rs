@@ -24,7 +24,7 @@ mod barrier;
 mod cache_aware_rundown;
 mod deadline;
 mod error;
-#[cfg(all(unix, not(loom)))]
+#[cfg(unix)]
 pub mod file_lock;
 mod guard;
 mod lock;
@@ -44,6 +44,7 @@ pub mod sync;
 /// What waits are made of, for the models in `tests/loom`.
 #[cfg(loom)]
 pub mod pieces {
+    pub use crate::file_lock::model as kernel;
     pub use crate::park::Parker;
     pub use crate::shared::Shared;
 }
@@ -51,7 +52,7 @@ pub mod pieces {
 pub use cache_aware_rundown::{CacheAwareRundown, CacheAwareRundownGuard};
 pub use deadline::Deadline;
 pub use error::Error;
-#[cfg(all(unix, not(loom)))]
+#[cfg(unix)]
 pub use file_lock::{FileLock, FileLockHold, LockMode};
 pub use guard::{BeginFree, EnterError, FFI_HANDLE_FREE_DEADLINE, HandleGuard, HandleOp, WaitDrained};
 #[cfg(not(loom))]

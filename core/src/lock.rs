@@ -1,4 +1,4 @@
-//! The short lock around plain state: parking_lot's, which ThreadSanitizer sees into, or loom's.
+//! The short lock around plain state: `parking_lot`'s, or loom's.
 
 /// Not held while anything of the user's runs: there is no way out of [`Lock::with`] but its end.
 #[cfg(not(loom))]
@@ -17,7 +17,7 @@ impl<T> Lock<T> {
         Lock(loom::sync::Mutex::new(value))
     }
 
-    /// Runs `look` alone. It allocates nothing, drops nothing of the user's, and calls nobody.
+    /// Runs `look` alone. It drops nothing of the user's, and calls nobody.
     #[cfg(not(loom))]
     pub(crate) fn with<O>(&self, look: impl FnOnce(&mut T) -> O) -> O {
         look(&mut self.0.lock())

@@ -21,7 +21,6 @@ pub(crate) struct Cut<'m> {
 
 impl<'m> Cut<'m> {
     /// Into `memory`.
-    #[cfg(not(loom))]
     pub(crate) fn within(memory: &'m mut [u8]) -> Cut<'m> {
         // SAFETY: it is.
         unsafe { Cut::at(memory.as_mut_ptr(), memory.len()) }
@@ -29,7 +28,6 @@ impl<'m> Cut<'m> {
 
     /// # Safety
     /// `memory` is writable for `size` bytes during `'m`.
-    #[cfg(not(loom))]
     pub(crate) unsafe fn at(memory: *mut u8, size: usize) -> Cut<'m> {
         if size > 0 {
             // SAFETY: the caller's promise.

@@ -1,10 +1,15 @@
 /* Everything at once on the ready-made kinds: threads take and give back, on their own thread and on others', with deadlines that
- * pass and tokens that are cancelled meanwhile, while others free what is held and waited for and put new ones in place.
+ * pass and tokens that are cancelled meanwhile, while others free what is held and waited for and put new ones in place. Another
+ * process takes the files of the file locks now and then, so that some wait for the operating system's lock as they are cancelled.
  *
  *     kinds_stress [ROUNDS] [THREADS]
  *
  * What a lock protects is plain memory, so that two holders are a data race to ThreadSanitizer, and a wrong sum to everybody. */
 #include "visitor.h"
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 enum { PLACES = 4, PERMITS = 3 };
 
@@ -18,6 +23,7 @@ typedef struct place {
     qz_once *once;
     qz_barrier *barrier;
     qz_notify *notify;
+    qz_filelock *file;
     long value;         /* by whoever has the mutex */
     atomic_long locked; /* how often it was */
     atomic_int inside;  /* of those with permits */
@@ -33,6 +39,9 @@ static _Atomic(place *) places[PLACES];
 static _Atomic(qz_cancel *) cancels[PLACES];
 static _Atomic(qz_hold *) mailbox; /* a hold on its way to another thread */
 static atomic_long granted, timed_out, cancelled, freed, mailed, renewed, met;
+static char directory[] = "/tmp/qz-kinds-XXXXXX";
+static long file_value[PLACES]; /* by whoever has the file */
+static atomic_long file_locked[PLACES], file_cancelled;
 static long rounds = 20000;
 
 static int32_t make_tool(int64_t timeout_ms, void *ctx, void **out_tool) {
@@ -64,7 +73,13 @@ static int32_t set_once(void *ctx, void **out_value) {
     return QZ_OK;
 }
 
-static place *new_place(place *older) {
+static const char *file_at(size_t at, char path[64]) {
+    snprintf(path, 64, "%s/%zu", directory, at);
+    return path;
+}
+
+static place *new_place(size_t at, place *older) {
+    char path[64];
     place *p = calloc(1, sizeof *p);
     CHECK(p != NULL);
     p->older = older;
@@ -77,6 +92,7 @@ static place *new_place(place *older) {
     CHECK(qz_once_new(NULL, NULL, &p->once) == QZ_OK);
     CHECK(qz_barrier_new(2, &p->barrier) == QZ_OK);
     CHECK(qz_notify_new(&p->notify) == QZ_OK);
+    CHECK(qz_filelock_open(file_at(at, path), 0, &p->file) == QZ_OK);
     return p;
 }
 
@@ -153,6 +169,36 @@ static void borrow(place *p, int64_t timeout, qz_cancel *cancel, uint64_t dice) 
         give_back(hold, dice >> 8);
 }
 
+static void lock_file(place *p, size_t at, int64_t timeout, qz_cancel *cancel, uint64_t dice) {
+    qz_hold *hold = NULL;
+    uint32_t mode = dice % 4 == 0 ? QZ_FILELOCK_SHARED : QZ_FILELOCK_EXCLUSIVE;
+    qz_status got = qz_filelock_acquire(p->file, mode, timeout, cancel, &hold);
+    if (got == QZ_ERR_CANCELLED) atomic_fetch_add(&file_cancelled, 1);
+    if (!was_granted(got)) return;
+    if (mode == QZ_FILELOCK_EXCLUSIVE) {
+        file_value[at]++;
+        atomic_fetch_add(&file_locked[at], 1);
+    } else
+        CHECK(file_value[at] <= atomic_load(&file_locked[at]));
+    give_back(hold, dice >> 8);
+}
+
+/* Another process, which takes one file after the other, until it is killed or its parent ends. */
+static pid_t take_files(void) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child != 0) return child;
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    for (size_t i = 0;; i++) {
+        char path[64];
+        int file = open(file_at(i % PLACES, path), O_RDWR | O_CREAT, 0600);
+        CHECK(file >= 0 && flock(file, LOCK_EX) == 0);
+        sleep_ms(1);
+        CHECK(close(file) == 0);
+        sleep_ms(1);
+    }
+}
+
 static void meet(place *p, int64_t timeout, qz_cancel *cancel, uint64_t dice) {
     bool leads = false;
     void *value = NULL;
@@ -173,11 +219,11 @@ static void free_all(place *p, int64_t timeout) {
     CHECK(qz_mutex_free(p->mutex, timeout) >= 0 && qz_semaphore_free(p->semaphore, timeout) >= 0);
     CHECK(qz_rwlock_free(p->rwlock, timeout) >= 0 && qz_pool_free(p->pool, timeout) >= 0);
     CHECK(qz_once_free(p->once, timeout) >= 0 && qz_barrier_free(p->barrier, timeout) >= 0);
-    CHECK(qz_notify_free(p->notify, timeout) >= 0);
+    CHECK(qz_notify_free(p->notify, timeout) >= 0 && qz_filelock_free(p->file, timeout) >= 0);
 }
 
 static void renew(size_t at, uint64_t dice) {
-    place *old = atomic_load(&places[at]), *new = new_place(old);
+    place *old = atomic_load(&places[at]), *new = new_place(at, old);
     if (!atomic_compare_exchange_strong(&places[at], &old, new)) {
         free_all(new, QZ_DEFAULT_TIMEOUT);
         free(new);
@@ -206,6 +252,8 @@ static void *work(void *argument) {
             renew(at, dice >> 16);
         else if (dice % 53 == 0)
             cancel_some(at, dice >> 16);
+        else if (dice % 61 == 0)
+            lock_file(p, at, timeout, cancel, dice >> 16);
         else {
             static void (*const use[])(place *, int64_t, qz_cancel *, uint64_t) = {lock_and_count, share, read_or_write,
                                                                                   borrow, meet};
@@ -221,13 +269,17 @@ int main(int argc, char **argv) {
     long n = argc > 2 ? atol(argv[2]) : 8;
     if (argc > 1) rounds = atol(argv[1]);
     CHECK(n > 0 && n <= MOST);
+    CHECK(mkdtemp(directory) != NULL);
+    pid_t other = take_files();
     for (size_t i = 0; i < PLACES; i++) {
-        atomic_store(&places[i], new_place(NULL));
+        atomic_store(&places[i], new_place(i, NULL));
         atomic_store(&cancels[i], new_cancel());
     }
     for (long i = 0; i < n; i++) start_thread(&threads[i], work, (void *)(uintptr_t)i);
     for (long i = 0; i < n; i++) pthread_join(threads[i], NULL);
     (void)qz_hold_release(atomic_exchange(&mailbox, NULL));
+
+    CHECK(kill(other, SIGKILL) == 0 && waitpid(other, NULL, 0) == other);
 
     size_t left = 77;
     EXPECT(qz_quiesce_all(QZ_DEFAULT_TIMEOUT, &left), QZ_OK);
@@ -241,10 +293,18 @@ int main(int argc, char **argv) {
             values += p->value;
             locked += atomic_load(&p->locked);
         }
+    long files = 0;
+    for (size_t i = 0; i < PLACES; i++) {
+        char path[64];
+        CHECK(file_value[i] == atomic_load(&file_locked[i]) && remove(file_at(i, path)) == 0);
+        files += file_value[i];
+    }
+    CHECK(rmdir(directory) == 0);
     printf("kinds_stress: %ld granted, %ld timed out, %ld cancelled, %ld freed, %ld released elsewhere, %ld renewed, %ld met\n",
            atomic_load(&granted), atomic_load(&timed_out), atomic_load(&cancelled), atomic_load(&freed),
            atomic_load(&mailed), atomic_load(&renewed), atomic_load(&met));
-    CHECK(values == locked);
+    printf("kinds_stress: files locked %ld times, %ld of those waits cancelled\n", files, atomic_load(&file_cancelled));
+    CHECK(values == locked && files > 0 && atomic_load(&file_cancelled) > 0);
     /* Without each of these nothing was tested. */
     CHECK(atomic_load(&granted) > 100 && atomic_load(&timed_out) > 0 && atomic_load(&cancelled) > 0 &&
           atomic_load(&freed) > 0 && atomic_load(&mailed) > 0 && atomic_load(&renewed) > 0 && atomic_load(&met) > 0);

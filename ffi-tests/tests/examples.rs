@@ -46,3 +46,16 @@ fn cpp_directory() {
     let told = story("cpp_directory", Link::Shared);
     assert!(told.contains("'client 0' in operation 'look_up'"), "who does not let go is not named:\n{told}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn file_lock() {
+    for link in [Link::Shared, Link::Static] {
+        let told = story("file_lock", link);
+        for words in
+            ["held by process", "QZ_ERR_TIMEOUT", "QZ_ERR_CANCELLED, ", "nothing; one thread", "QZ_ERR_DEADLOCK"]
+        {
+            assert!(told.contains(words), "nothing of '{words}' is told:\n{told}");
+        }
+    }
+}

@@ -2,9 +2,10 @@
 
 mod boundary;
 mod drained;
+mod file_lock;
 mod frees;
 mod inline;
-pub mod memory;
+mod memory;
 mod storm;
 mod waits;
 mod wake;
@@ -29,6 +30,8 @@ pub enum Part {
     Storm,
     /// Locks and holds.
     Waits,
+    /// Locks between processes.
+    FileLock,
     /// Bytes, and what ended threads leave behind.
     Memory,
 }
@@ -44,6 +47,8 @@ pub struct Extent {
     pub storms: u32,
     /// Rounds in which two threads take something in turn.
     pub handovers: u32,
+    /// File locks that change hands, and waits for one that are cancelled.
+    pub file_locks: u32,
     /// Threads that come and go.
     pub threads: u32,
 }
@@ -55,6 +60,7 @@ impl Extent {
         wakes: 400,
         storms: 200,
         handovers: 60,
+        file_locks: 60,
         threads: 10_000,
     };
     /// To see that it works.
@@ -63,14 +69,15 @@ impl Extent {
         wakes: 40,
         storms: 20,
         handovers: 15,
+        file_locks: 20,
         threads: 10_000,
     };
 }
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Part; 7] =
-        [Part::Inline, Part::Boundary, Part::Frees, Part::Wake, Part::Storm, Part::Waits, Part::Memory];
+    pub const ALL: [Part; 8] =
+        [Part::Inline, Part::Boundary, Part::Frees, Part::Wake, Part::Storm, Part::Waits, Part::FileLock, Part::Memory];
 
     /// On the command line.
     pub fn name(self) -> &'static str {
@@ -81,6 +88,7 @@ impl Part {
             Part::Wake => "wake",
             Part::Storm => "storm",
             Part::Waits => "waits",
+            Part::FileLock => "file-lock",
             Part::Memory => "memory",
         }
     }
@@ -94,7 +102,16 @@ impl Part {
             Part::Wake => wake::measure(extent),
             Part::Storm => storm::measure(extent),
             Part::Waits => waits::measure(extent),
+            Part::FileLock => file_lock::measure(extent),
             Part::Memory => memory::measure(extent),
         }
+    }
+}
+
+/// What a process does that was started for one measurement.
+pub fn run_child(request: &str) -> Result<(), Error> {
+    match request.strip_prefix("file-lock:") {
+        Some(request) => file_lock::run_child(request),
+        None => memory::run_child(request),
     }
 }

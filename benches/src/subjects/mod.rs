@@ -1,6 +1,7 @@
 //! Ours, the rivals, and what they are made of: each enters, touches its object, and leaves.
 
 mod counters;
+pub mod file_locks;
 mod locks;
 mod maps;
 mod ours;

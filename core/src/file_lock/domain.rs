@@ -17,18 +17,23 @@ use crate::file_lock::LockMode;
 use crate::file_lock::error::FileLockIoError;
 use crate::file_lock::identity::Identity;
 use crate::file_lock::process::Process;
-use crate::handle::AnyHandle;
+use crate::file_lock::taker::{Taker, Whose};
+use crate::lock::Lock;
 use crate::shared::Shared;
-use crate::sync::this_thread;
-use parking_lot::Mutex;
+use crate::sync::queue::Semaphore;
 use std::collections::HashMap;
-use tokio::sync::Semaphore;
 
 /// So many may share a file within one process.
 const ALL: u32 = 1 << 20;
 
 /// The files that this process uses now.
-pub(super) struct Table(Mutex<Option<HashMap<Identity, Listed>>>);
+pub(super) struct Table(Lock<Files>);
+
+struct Files {
+    used: Option<HashMap<Identity, Listed>>,
+    /// The number of the last use.
+    last: u64,
+}
 
 struct Listed {
     domain: Shared<Domain>,
@@ -39,33 +44,22 @@ struct Listed {
 pub(super) struct Domain {
     front: Semaphore,
     room: Semaphore,
-    holders: Mutex<Vec<Holding>>,
+    holders: Lock<Vec<Holding>>,
 }
 
 /// A hold of this process's.
-#[derive(Clone, Copy)]
 struct Holding {
+    /// The use's.
     number: u64,
-    thread: u64,
-    /// The handle through which C took it: that knows whether the thread has passed it on.
-    handle: Option<AnyHandle>,
+    whose: Whose,
 }
 
-/// Who takes a hold, as far as that is known.
-#[derive(Clone, Copy)]
-pub(super) enum Taker {
-    /// A future, whichever thread drives it.
-    Task,
-    /// The calling thread.
-    Thread,
-    /// The calling thread, for a hold of this handle.
-    Handle(AnyHandle),
-}
-
-/// A share of a domain, which keeps it in the table.
+/// A use of a domain, which keeps it in the table.
 pub(super) struct InUse {
-    pub(super) domain: Shared<Domain>,
+    domain: Shared<Domain>,
     pub(super) identity: Identity,
+    /// No other use in this process has the same.
+    pub(super) number: u64,
     process: &'static Process,
 }
 
@@ -74,13 +68,40 @@ pub(super) struct Turn {
     in_use: InUse,
     is_front: bool,
     room: u32,
-    /// Among the holders; 0: not yet.
-    number: u64,
+    is_holder: bool,
 }
 
 impl Table {
     pub(super) fn new() -> Table {
-        Table(Mutex::new(None))
+        Table(Lock::new(Files { used: None, last: 0 }))
+    }
+}
+
+impl Files {
+    /// The domain of the file, made if nobody uses it yet, for one use more.
+    fn enter(&mut self, identity: Identity) -> Result<Shared<Domain>, FileLockIoError> {
+        let used = self.used.get_or_insert_with(HashMap::new);
+        if let Some(listed) = used.get_mut(&identity) {
+            listed.uses += 1;
+            return Ok(listed.domain.clone());
+        }
+        used.try_reserve(1).map_err(|_| FileLockIoError::no_memory())?;
+        let domain = Domain {
+            front: Semaphore::const_new(1),
+            room: Semaphore::const_new(ALL as usize),
+            holders: Lock::new(Vec::new()),
+        };
+        let domain = Shared::try_new(domain).ok_or_else(FileLockIoError::no_memory)?;
+        used.insert(identity, Listed { domain: domain.clone(), uses: 1 });
+        Ok(domain)
+    }
+
+    /// One use less; what nobody uses any more.
+    fn leave(&mut self, identity: Identity) -> Option<Listed> {
+        let used = self.used.as_mut()?;
+        let listed = used.get_mut(&identity)?;
+        listed.uses -= 1;
+        if listed.uses == 0 { used.remove(&identity) } else { None }
     }
 }
 
@@ -88,60 +109,37 @@ impl InUse {
     /// The domain of the file, made if nobody uses it yet.
     pub(super) fn begin(identity: Identity) -> Result<InUse, FileLockIoError> {
         let process = Process::current()?;
-        let mut table = process.table.0.lock();
-        let table = table.get_or_insert_with(HashMap::new);
-        if let Some(listed) = table.get_mut(&identity) {
-            listed.uses += 1;
-            return Ok(InUse { domain: listed.domain.clone(), identity, process });
-        }
-        table.try_reserve(1).map_err(|_| FileLockIoError::no_memory())?;
-        let domain = Domain {
-            front: Semaphore::const_new(1),
-            room: Semaphore::const_new(ALL as usize),
-            holders: Mutex::new(Vec::new()),
-        };
-        let domain = Shared::try_new(domain).ok_or_else(FileLockIoError::no_memory)?;
-        table.insert(identity, Listed { domain: domain.clone(), uses: 1 });
-        Ok(InUse { domain, identity, process })
+        process.table.0.with(|files| {
+            let domain = files.enter(identity)?;
+            files.last += 1;
+            Ok(InUse { domain, identity, number: files.last, process })
+        })
+    }
+
+    /// Whether the calling thread would wait for itself.
+    pub(super) fn is_held_by_this_thread(&self) -> bool {
+        self.domain.holders.with(|holders| holders.iter().any(|holding| holding.whose.is_this_threads()))
     }
 
     /// Whether it is this process's, and not inherited from a parent.
-    pub(super) fn is_ours(&self) -> bool {
+    fn is_ours(&self) -> bool {
         self.process.is_current()
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        if !self.is_ours() {
-            return;
+        if self.is_ours() {
+            // Not under the lock.
+            drop(self.process.table.0.with(|files| files.leave(self.identity)));
         }
-        let mut table = self.process.table.0.lock();
-        let Some(table) = table.as_mut() else { return };
-        if let Some(listed) = table.get_mut(&self.identity) {
-            listed.uses -= 1;
-            if listed.uses == 0 {
-                table.remove(&self.identity);
-            }
-        }
-    }
-}
-
-impl Domain {
-    /// Whether the calling thread would wait for itself.
-    pub(super) fn is_held_by_this_thread(&self) -> bool {
-        let own = this_thread();
-        let holders = self.holders.lock();
-        holders.iter().any(|holding| {
-            holding.thread == own && holding.handle.is_none_or(|handle| handle.holds_of_this_thread() > 0)
-        })
     }
 }
 
 impl Turn {
     /// Comes after those that wait, and waits for them and for those that hold it.
     pub(super) async fn wait(in_use: InUse, mode: LockMode) -> Turn {
-        let mut turn = Turn { in_use, is_front: false, room: 0, number: 0 };
+        let mut turn = Turn { in_use, is_front: false, room: 0, is_holder: false };
         let room = room(mode);
         // Never closed.
         if let Ok(permit) = turn.in_use.domain.front.acquire().await {
@@ -170,7 +168,7 @@ impl Turn {
                 _ => false,
             }
         };
-        if taken { Ok(Turn { in_use, is_front: true, room, number: 0 }) } else { Err(in_use) }
+        if taken { Ok(Turn { in_use, is_front: true, room, is_holder: false }) } else { Err(in_use) }
     }
 
     pub(super) fn in_use(&self) -> &InUse {
@@ -178,17 +176,14 @@ impl Turn {
     }
 
     /// It holds the lock from now on: among the holders, and the next one is at the front.
-    pub(super) fn hold(&mut self, taker: Taker, number: u64) -> Result<(), FileLockIoError> {
-        let (thread, handle) = match taker {
-            Taker::Task => (0, None),
-            Taker::Thread => (this_thread(), None),
-            Taker::Handle(handle) => (this_thread(), Some(handle)),
-        };
-        let mut holders = self.in_use.domain.holders.lock();
-        holders.try_reserve(1).map_err(|_| FileLockIoError::no_memory())?;
-        holders.push(Holding { number, thread, handle });
-        drop(holders);
-        self.number = number;
+    pub(super) fn hold(&mut self, taker: Taker) -> Result<(), FileLockIoError> {
+        let holding = Holding { number: self.in_use.number, whose: taker.takes() };
+        self.in_use.domain.holders.with(|holders| {
+            holders.try_reserve(1).map_err(|_| FileLockIoError::no_memory())?;
+            holders.push(holding);
+            Ok::<(), FileLockIoError>(())
+        })?;
+        self.is_holder = true;
         self.is_front = false;
         self.in_use.domain.front.add_permits(1);
         Ok(())
@@ -196,9 +191,11 @@ impl Turn {
 
     /// It is no longer the thread's that took it.
     pub(super) fn pass_on(&self) {
-        if let Some(holding) = self.in_use.domain.holders.lock().iter_mut().find(|one| one.number == self.number) {
-            holding.thread = 0;
-        }
+        self.in_use.domain.holders.with(|holders| {
+            if let Some(holding) = holders.iter_mut().find(|holding| holding.number == self.in_use.number) {
+                holding.whose = Whose::Nobodys;
+            }
+        });
     }
 }
 
@@ -209,8 +206,8 @@ impl Drop for Turn {
             return;
         }
         let domain = &self.in_use.domain;
-        if self.number != 0 {
-            domain.holders.lock().retain(|one| one.number != self.number);
+        if self.is_holder {
+            domain.holders.with(|holders| holders.retain(|holding| holding.number != self.in_use.number));
         }
         if self.room > 0 {
             domain.room.add_permits(self.room as usize);

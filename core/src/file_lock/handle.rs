@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::ffi::Explain;
-use crate::file_lock::domain::Taker;
 use crate::file_lock::sidecar::Content;
+use crate::file_lock::taker::Taker;
 use crate::file_lock::{FileLock, FileLockError, FileLockIoError, LockMode, TryFileLockError};
 use crate::handle::AnyHandle;
 use crate::wait::Wait;
@@ -22,13 +22,11 @@ impl Handle for FileLock {
     }
 
     fn on_release(&self, taken: u64) {
-        let released = {
-            let mut all = self.taken.lock();
-            let position = all.iter().position(|hold| hold.number == taken);
-            position.map(|position| all.swap_remove(position))
-        };
         // Not under the lock.
-        drop(released);
+        drop(self.taken.with(|all| {
+            let position = all.iter().position(|hold| hold.number() == taken);
+            position.map(|position| all.swap_remove(position))
+        }));
     }
 }
 
@@ -71,14 +69,13 @@ impl FileLock {
     }
 
     fn keep(&self, hold: super::FileLockHold) -> Result<u64, FileLockIoError> {
-        let number = hold.number;
-        let mut all = self.taken.lock();
-        if all.try_reserve(1).is_err() {
-            drop(all);
-            return Err(FileLockIoError::no_memory());
-        }
-        all.push(hold);
-        Ok(number)
+        let number = hold.number();
+        let mut hold = Some(hold);
+        self.taken.with(|all| {
+            all.try_reserve(1).map_err(|_| FileLockIoError::no_memory())?;
+            all.extend(hold.take());
+            Ok(number)
+        })
     }
 }
 
@@ -121,11 +118,5 @@ impl Explain for TryFileLockError {
 
     fn says_more(&self) -> bool {
         matches!(self, TryFileLockError::Io(_) | TryFileLockError::Busy(Some(_)))
-    }
-}
-
-impl Taker {
-    pub(super) fn is_thread(self) -> bool {
-        !matches!(self, Taker::Task)
     }
 }

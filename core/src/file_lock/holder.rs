@@ -6,10 +6,10 @@
 //! since is not told of, if it ran on this machine.
 
 use crate::file_lock::sidecar::Content;
+use crate::file_lock::system::Descriptor;
 use crate::file_lock::{LockMode, system};
 use crate::text::{Cut, Padded};
 use std::fmt::{self, Write};
-use std::os::fd::OwnedFd;
 
 /// Who says that it holds a lock, or held it last and was killed. Information, never to be trusted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,12 +131,12 @@ fn nobody() -> [u8; LENGTH] {
 }
 
 /// Says that this library made `file`, which is new. That it cannot (a full disk) matters to nobody.
-pub(super) fn mark(file: &OwnedFd) {
+pub(super) fn mark(file: &Descriptor) {
     let _ = system::write_at_start(file, &nobody());
 }
 
 /// Whether who holds `file` may be written into it.
-fn may_write(file: &OwnedFd, content: Content) -> bool {
+fn may_write(file: &Descriptor, content: Content) -> bool {
     let mut start = [0; FIRST_LINE.len()];
     match system::read_at_start(file, &mut start) {
         Ok(0) => content == Content::Sidecar,
@@ -146,7 +146,7 @@ fn may_write(file: &OwnedFd, content: Content) -> bool {
 }
 
 /// Says that this process holds `file` from now on; whether it did.
-pub(super) fn note(file: &OwnedFd, content: Content, mode: LockMode) -> bool {
+pub(super) fn note(file: &Descriptor, content: Content, mode: LockMode) -> bool {
     if !may_write(file, content) {
         return false;
     }
@@ -158,14 +158,14 @@ pub(super) fn note(file: &OwnedFd, content: Content, mode: LockMode) -> bool {
 }
 
 /// Says that nobody holds `file`, unless by now another one says that it does (of those that share it).
-pub(super) fn note_release(file: &OwnedFd) {
+pub(super) fn note_release(file: &Descriptor) {
     if read(file).is_some_and(|holder| holder.process == system::process_id()) {
         let _ = system::write_at_start(file, &nobody());
     }
 }
 
 /// Who says that it holds `file`.
-pub(super) fn read(file: &OwnedFd) -> Option<Holder> {
+pub(super) fn read(file: &Descriptor) -> Option<Holder> {
     let mut record = [0; LENGTH];
     let length = system::read_at_start(file, &mut record).ok()?;
     Holder::parse(&record[..length]).filter(|holder| !holder.has_ended())

@@ -4,12 +4,12 @@
 /// file is open no other file gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    device: libc::dev_t,
-    inode: libc::ino_t,
+    pub(super) device: libc::dev_t,
+    pub(super) inode: libc::ino_t,
 }
 
-impl Identity {
-    pub(super) fn of(stat: &libc::stat) -> Identity {
-        Identity { device: stat.st_dev, inode: stat.st_ino }
-    }
+/// What a name leads to.
+pub(super) struct Found {
+    pub(super) identity: Identity,
+    pub(super) is_regular: bool,
 }

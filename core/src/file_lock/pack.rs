@@ -24,17 +24,19 @@ pub struct PackLockHold(FileLockHold);
 /// Why a directory was not locked. Nothing was taken, and nothing is left behind.
 #[derive(Clone, Debug)]
 pub enum PackLockError {
-    /// Somebody holds it (who says so), and still did at the deadline; or the calling thread does, through whatever name.
+    /// Somebody holds it (who says so), and still did at the deadline.
     Busy(Option<Holder>),
     /// The operating system refused.
     Io(FileLockIoError),
 }
 
-/// Why a directory was not locked, by a call that can be cancelled.
+/// Why a directory was not locked, by a call that blocks or can be cancelled.
 #[derive(Clone, Debug)]
 pub enum PackLockErrorOrCancelled {
     /// It would have been refused in any case.
     Error(PackLockError),
+    /// The calling thread holds it itself, through whatever name, and has not passed it on: it would wait for ever.
+    Deadlock,
     /// The cancel token was cancelled.
     Cancelled,
 }
@@ -139,6 +141,7 @@ impl PackLockError {
             FileLockError::Io(error) => PackLockError::Io(error),
             FileLockError::Interrupted(Interrupted::NoMemory, _) => PackLockError::Io(FileLockIoError::no_memory()),
             FileLockError::Interrupted(_, holder) => PackLockError::Busy(holder),
+            // A future does not answer the first, and nobody can close it.
             FileLockError::Deadlock | FileLockError::Closed => PackLockError::Busy(None),
         }
     }
@@ -147,6 +150,7 @@ impl PackLockError {
 impl From<FileLockError> for PackLockErrorOrCancelled {
     fn from(error: FileLockError) -> PackLockErrorOrCancelled {
         match error {
+            FileLockError::Deadlock => PackLockErrorOrCancelled::Deadlock,
             FileLockError::Interrupted(Interrupted::Cancelled, _) => PackLockErrorOrCancelled::Cancelled,
             error => PackLockErrorOrCancelled::Error(PackLockError::from_wait(error)),
         }
@@ -178,6 +182,7 @@ impl From<PackLockErrorOrCancelled> for Error {
     fn from(error: PackLockErrorOrCancelled) -> Error {
         match error {
             PackLockErrorOrCancelled::Error(error) => error.into(),
+            PackLockErrorOrCancelled::Deadlock => Error::Deadlock,
             PackLockErrorOrCancelled::Cancelled => Error::Cancelled,
         }
     }
@@ -199,6 +204,7 @@ impl fmt::Display for PackLockErrorOrCancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PackLockErrorOrCancelled::Error(error) => error.fmt(f),
+            PackLockErrorOrCancelled::Deadlock => Error::Deadlock.fmt(f),
             PackLockErrorOrCancelled::Cancelled => Error::Cancelled.fmt(f),
         }
     }

@@ -9,6 +9,7 @@ use crate::file_lock::error::FileLockIoError;
 use crate::file_lock::system;
 use crate::file_lock::watch::Watcher;
 use crate::shim::{AtomicPtr, Ordering};
+#[cfg(not(loom))]
 use std::ptr;
 
 /// See the file head. Never given back.
@@ -18,7 +19,12 @@ pub(super) struct Process {
     pub(super) watcher: Watcher,
 }
 
+#[cfg(not(loom))]
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+}
 
 impl Process {
     /// This process's.

@@ -3,10 +3,9 @@
 use crate::file_lock::error::FileLockIoError;
 use crate::file_lock::holder::{self, Holder};
 use crate::file_lock::identity::Identity;
-use crate::file_lock::system::{self, Errno};
+use crate::file_lock::system::{self, Descriptor, Errno};
 use crate::shared::Shared;
 use std::ffi::{CStr, OsStr};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -24,7 +23,7 @@ pub(super) enum Content {
 
 /// An open file, and which it is.
 pub(super) struct Opened {
-    pub(super) file: OwnedFd,
+    pub(super) file: Descriptor,
     pub(super) identity: Identity,
 }
 
@@ -74,14 +73,14 @@ impl LockPath {
 
     /// Whether the name leads to this file.
     pub(super) fn leads_to(&self, identity: Identity) -> bool {
-        system::stat_path(self.as_c_str()).is_ok_and(|stat| Identity::of(&stat) == identity)
+        system::stat_path(self.as_c_str()).is_ok_and(|found| found.identity == identity)
     }
 }
 
 /// The identity of the file, which is made if need be.
 pub(super) fn identify(path: &Shared<LockPath>) -> Result<Identity, FileLockIoError> {
     match system::stat_path(path.as_c_str()) {
-        Ok(stat) if is_regular(&stat) => Ok(Identity::of(&stat)),
+        Ok(found) if found.is_regular => Ok(found.identity),
         _ => open(path).map(|opened| opened.identity),
     }
 }
@@ -90,11 +89,11 @@ pub(super) fn identify(path: &Shared<LockPath>) -> Result<Identity, FileLockIoEr
 pub(super) fn open(path: &Shared<LockPath>) -> Result<Opened, FileLockIoError> {
     let refuse = |errno| FileLockIoError::new("open the lock file", errno, path);
     let file = open_or_create(path.as_c_str()).map_err(refuse)?;
-    let stat = system::stat(&file).map_err(refuse)?;
-    if !is_regular(&stat) {
+    let found = system::stat(&file).map_err(refuse)?;
+    if !found.is_regular {
         return Err(FileLockIoError::new("lock what is no regular file:", libc::EINVAL, path));
     }
-    Ok(Opened { identity: Identity::of(&stat), file })
+    Ok(Opened { identity: found.identity, file })
 }
 
 /// Who says that it holds the file.
@@ -106,11 +105,7 @@ pub(super) fn read_holder(path: &Shared<LockPath>) -> Result<Option<Holder>, Fil
     }
 }
 
-fn is_regular(stat: &libc::stat) -> bool {
-    stat.st_mode & libc::S_IFMT == libc::S_IFREG
-}
-
-fn open_or_create(path: &CStr) -> Result<OwnedFd, Errno> {
+fn open_or_create(path: &CStr) -> Result<Descriptor, Errno> {
     let mut made = Parents { path, made: 0, below: 0 };
     let mut answer = Err(libc::ENOENT);
     let mut exclusive = libc::O_EXCL;

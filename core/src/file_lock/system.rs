@@ -2,8 +2,12 @@
 //!
 //! Not those of `std::fs`: they allocate for long paths, and end the process when there is no memory.
 
+use crate::file_lock::identity::{Found, Identity};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// An open file.
+pub(super) type Descriptor = OwnedFd;
 
 /// The error number of a call that failed.
 pub(super) type Errno = i32;
@@ -46,21 +50,41 @@ pub(super) fn open_to_read(path: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 /// What `file` is.
-pub(super) fn stat(file: &OwnedFd) -> Result<libc::stat, Errno> {
+pub(super) fn stat(file: &OwnedFd) -> Result<Found, Errno> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `stat` is writable.
     repeat(|| unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: written.
-    Ok(unsafe { stat.assume_init() })
+    Ok(found(unsafe { stat.assume_init_ref() }))
 }
 
 /// What `path` leads to.
-pub(super) fn stat_path(path: &CStr) -> Result<libc::stat, Errno> {
+pub(super) fn stat_path(path: &CStr) -> Result<Found, Errno> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: a C string, and `stat` is writable.
     repeat(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) })?;
     // SAFETY: written.
-    Ok(unsafe { stat.assume_init() })
+    Ok(found(unsafe { stat.assume_init_ref() }))
+}
+
+/// Which file the descriptor of that number is. For a forked child.
+pub(super) fn identity_of(descriptor: i32) -> Option<Identity> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: a number, and `stat` is writable.
+    let is_there = unsafe { libc::fstat(descriptor, stat.as_mut_ptr()) } == 0;
+    // SAFETY: written, if that succeeded.
+    is_there.then(|| found(unsafe { stat.assume_init_ref() }).identity)
+}
+
+/// Closes a descriptor that nobody owns. For a forked child.
+pub(super) fn close(descriptor: i32) {
+    // SAFETY: the caller knows that nobody uses it.
+    unsafe { libc::close(descriptor) };
+}
+
+fn found(stat: &libc::stat) -> Found {
+    let identity = Identity { device: stat.st_dev, inode: stat.st_ino };
+    Found { identity, is_regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG }
 }
 
 pub(super) fn make_directory(path: &CStr) -> Result<(), Errno> {

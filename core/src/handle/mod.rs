@@ -60,7 +60,7 @@ mod occupant;
 #[cfg(not(loom))]
 mod operation;
 #[cfg(not(loom))]
-mod process;
+pub(crate) mod process;
 #[cfg(not(loom))]
 pub(crate) mod record;
 #[cfg(not(loom))]

@@ -42,12 +42,7 @@ pub(crate) fn is_ancestor(key: u32) -> bool {
 
 /// This process's key, drawn and made ready for `fork` and thread ends if that was not done yet.
 pub(crate) fn key_or_draw() -> Result<u32, Error> {
-    if READY.load(Ordering::Acquire) == 0 {
-        // Two threads may both get here and register the handlers twice, which is harmless: they are idempotent.
-        system::prepare()?;
-        misuse::read();
-        READY.store(1, Ordering::Release);
-    }
+    prepare()?;
     if mark() == NOT_DRAWN {
         let seed = std::hash::RandomState::new().build_hasher().finish();
         let drawn = draw(seed).ok_or(Error::Limit)?;
@@ -55,6 +50,17 @@ pub(crate) fn key_or_draw() -> Result<u32, Error> {
         let _ = DIRECTORY.mark.compare_exchange(NOT_DRAWN, Parts::mark(drawn), Ordering::Relaxed, Ordering::Relaxed);
     }
     Ok(key())
+}
+
+/// Has `fork` and thread ends tell this library, which stays loaded, if that was not done yet.
+pub(crate) fn prepare() -> Result<(), Error> {
+    if READY.load(Ordering::Acquire) == 0 {
+        // Two threads may both get here and register the handlers twice, which is harmless: they are idempotent.
+        system::prepare()?;
+        misuse::read();
+        READY.store(1, Ordering::Release);
+    }
+    Ok(())
 }
 
 /// A key that no ancestor had; `None` after 2047 nested forks.
@@ -73,6 +79,7 @@ fn draw(seed: u64) -> Option<u32> {
 /// process id.
 #[cfg(unix)]
 extern "C" fn in_child() {
+    crate::file_lock::in_child();
     let parent = key();
     if parent != 0 {
         ANCESTORS[parent as usize / 64].fetch_or(1 << (parent % 64), Ordering::Relaxed);

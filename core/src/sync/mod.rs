@@ -30,7 +30,7 @@ mod once_error;
 mod owner;
 mod poison;
 pub(crate) mod pool;
-mod queue;
+pub(crate) mod queue;
 mod rwlock;
 mod rwlock_error;
 mod rwlock_guards;
@@ -46,7 +46,7 @@ pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify, NotifyWaitError};
 pub use once::OnceCell;
 pub use once_error::{OnceCellError, OnceInitError};
-#[cfg(all(unix, not(loom)))]
+#[cfg(unix)]
 pub(crate) use owner::this_thread;
 pub use pool::{
     AsyncResourceFactory, Blocking, DestroyReason, GenericPool, Pool, PoolConfig, PoolError, PoolFuture, PoolStats,

@@ -72,7 +72,6 @@ pub use stats::PoolStats;
 
 use config::Limits;
 use inventory::Inventory;
-
 use place::{Filled, Make, Place};
 use queue::Queue;
 

@@ -3,6 +3,7 @@
 use crate::process::Other;
 use crate::{Exclusive, Scratch, Shared, long, soon, timed_out};
 use quiescent_core::file_lock::{FileLock, FileLockError, PackLock, TryFileLockError};
+use std::time::Duration;
 
 #[test]
 fn who_holds_it_is_told() {
@@ -97,6 +98,23 @@ fn a_forked_child_does_not_keep_what_the_parent_releases() {
     drop(lock.try_acquire(Exclusive).expect("the child's copy is no lock"));
     other.go_on();
     other.ends();
+}
+
+/// The child's copy, which it never uses, does not outlive the parent's lock; and of what else the child has nothing is closed.
+#[test]
+fn a_killed_parents_lock_is_free_though_its_child_lives() {
+    let scratch = Scratch::new("fork-orphan");
+    let lock = scratch.lock("file");
+    let mut other = Other::play("fork-orphan", lock.path(), 0);
+    let orphan: i32 = other.says().parse().unwrap();
+    assert!(timed_out(&lock.acquire(Exclusive, soon())), "the parent holds it");
+    other.kill();
+    // Long before the child ends by itself.
+    let acquired = lock.acquire(Exclusive, Duration::from_secs(5).into()).map(drop);
+    // SAFETY: nobody waits for it, so it is there, dead or alive.
+    let is_there = unsafe { libc::kill(orphan, libc::SIGKILL) } == 0;
+    assert!(is_there, "the child ended by itself");
+    assert!(acquired.is_ok(), "the child keeps it");
 }
 
 /// It begins with nothing: its parent's queues are not its own, nor does its thread hold what its parent's did.

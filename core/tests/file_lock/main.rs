@@ -5,6 +5,8 @@
 mod errors;
 mod holder;
 mod many;
+#[cfg(target_os = "linux")]
+mod odd;
 mod one;
 mod pack;
 mod process;

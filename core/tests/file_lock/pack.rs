@@ -4,7 +4,8 @@ use crate::process::Other;
 use crate::{Scratch, elsewhere, long, soon};
 use quiescent_core::file_lock::{PackLock, PackLockError, PackLockErrorOrCancelled};
 use quiescent_core::sync::CancelToken;
-use quiescent_core::{Wait, block_on};
+use quiescent_core::{Error, Wait, block_on};
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 #[test]
@@ -25,10 +26,15 @@ fn one_holder_by_whatever_call() {
     drop(other_sidecar.try_acquire().expect("another lock"));
     drop(hold);
     let hold = pack.acquire(long()).unwrap();
-    // Re-entry is busy, at once.
-    match same.acquire(long()) {
-        Err(PackLockErrorOrCancelled::Error(PackLockError::Busy(_))) => {}
-        answer => panic!("{answer:?}"),
+    // Re-entry is told at once, through whatever name; without a wait it is busy as for anybody.
+    symlink(&directory, scratch.path("link")).unwrap();
+    let through_link = PackLock::open(scratch.path("link")).unwrap();
+    for pack in [&pack, &same, &through_link] {
+        match pack.acquire(Wait::FOREVER) {
+            Err(error @ PackLockErrorOrCancelled::Deadlock) => assert_eq!(Error::from(error), Error::Deadlock),
+            answer => panic!("{answer:?}"),
+        }
+        assert!(busy(pack.try_acquire()));
     }
     drop(hold.pass_on());
     drop(same.try_acquire().unwrap());

@@ -16,7 +16,20 @@ pub struct Other {
 impl Other {
     /// Plays `role` with `path`; its parameter is a number.
     pub fn play(role: &str, path: &Path, parameter: u64) -> Other {
-        let mut command = Command::new(std::env::current_exe().expect("itself"));
+        Other::start(&mut Command::new(std::env::current_exe().expect("itself")), role, path, parameter)
+    }
+
+    /// The same as root of a user namespace with mounts of its own, after the commands of `setup`.
+    #[cfg(target_os = "linux")]
+    pub fn play_apart(setup: &str, role: &str, path: &Path) -> Other {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .arg(format!("{setup} && exec \"$0\" \"$@\""));
+        Other::start(command.arg(std::env::current_exe().expect("itself")), role, path, 0)
+    }
+
+    fn start(command: &mut Command, role: &str, path: &Path, parameter: u64) -> Other {
         command.args(["--exact", "process::plays_a_role", "--nocapture", "--test-threads=1"]);
         command.env("QZ_ROLE", role).env("QZ_PATH", path).env("QZ_PARAMETER", parameter.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
@@ -142,11 +155,11 @@ fn plays_a_role() {
             assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
             say(&format!("{status}"));
         }
-        // Holds it, forks a child that keeps its copy for a while, and lets go meanwhile.
+        // Holds it, makes a child that keeps its copy for a while, and lets go meanwhile.
         "fork-keep" => {
             let hold = lock.acquire(Exclusive, long()).expect("locked");
             // SAFETY: as above.
-            let child = unsafe { libc::fork() };
+            let child = unsafe { fork_without_handlers() };
             if child == 0 {
                 // SAFETY: as above; it is killed here.
                 unsafe {
@@ -162,6 +175,30 @@ fn plays_a_role() {
             wait_for_word();
             // SAFETY: a child of ours.
             unsafe { libc::kill(child, libc::SIGKILL) };
+        }
+        // Holds it, and forks a child that lives on and has what else the parent had open.
+        "fork-orphan" => {
+            let other = std::fs::File::open(&path).expect("a file");
+            let hold = lock.acquire(Exclusive, long()).expect("locked");
+            // SAFETY: as above.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // Another file may have the number of the lock's by the time that its hold is dropped.
+                let next = other.try_clone().expect("a descriptor");
+                drop(hold);
+                if other.metadata().is_ok() && next.metadata().is_ok() {
+                    say(&std::process::id().to_string());
+                }
+                // SAFETY: as above; it is killed here.
+                unsafe {
+                    libc::alarm(20);
+                    libc::pause();
+                }
+            }
+            let mut status = 0;
+            // SAFETY: `status` is writable.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            say("the child has ended");
         }
         // Counts up in the file beside it, so many times.
         "count" => {
@@ -221,6 +258,20 @@ fn plays_a_role() {
                 say(&format!("{}", processor_time_us() - before));
             });
         }
+        // Tells what came of it on the file system at "mount" beside the file.
+        #[cfg(target_os = "linux")]
+        "odd" => {
+            say(&crate::odd::open_all(path.as_ref()));
+            wait_for_word();
+        }
+        // Waits without being told of anything.
+        #[cfg(target_os = "linux")]
+        "untold" => {
+            assert!(crate::odd::nobody_can_be_told(path.as_ref()), "inotify works");
+            say("waits");
+            drop(lock.acquire(Exclusive, long()).expect("locked"));
+            say(&format!("{}", wall_clock_us()));
+        }
         #[cfg(target_os = "linux")]
         "cancel" => {
             say(&crate::waits::cancel(&lock, parameter));
@@ -228,6 +279,20 @@ fn plays_a_role() {
         }
         _ => panic!("no role: {role}"),
     }
+}
+
+/// As a raw `clone`: nothing closes the child's copies.
+///
+/// # Safety
+/// As for `fork`.
+unsafe fn fork_without_handlers() -> libc::pid_t {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the caller's promise; nothing is shared, and nothing written.
+    let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: the caller's promise.
+    let child = unsafe { libc::fork() };
+    child.try_into().expect("a process")
 }
 
 fn processor_time_us() -> u64 {

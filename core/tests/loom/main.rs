@@ -19,6 +19,7 @@ mod cache_aware_rundown;
 mod completion;
 mod directory;
 mod every_execution;
+mod file_lock;
 mod free;
 mod freed_hooks;
 mod guard;

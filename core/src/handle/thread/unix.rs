@@ -36,7 +36,9 @@ fn key() -> Option<libc::pthread_key_t> {
     if unsafe { libc::pthread_key_create(&raw mut key, Some(destructor)) } != 0 {
         return None;
     }
-    match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::AcqRel, Ordering::Acquire) {
+    // Signed in places, and never negative.
+    let number = u64::try_from(i128::from(key)).unwrap_or(0);
+    match KEY.compare_exchange(0, number + 1, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Some(key),
         Err(first) => {
             // SAFETY: created above, and nobody has seen it.
