@@ -109,6 +109,19 @@ impl<B: Future<Output = ()> + Send + ?Sized> BackendContainer<B> {
     /// Takes it as [`BackendContainer::try_acquire`] does, and puts it on top of `inner`: each poll of the new handle polls
     /// this backend, then `inner`. Dropping it gives back `inner`, then this. If it is refused, `inner` is given back.
     ///
+    /// What `inner` is a handle of stays borrowed as long as the new handle:
+    ///
+    /// ```compile_fail,E0505
+    /// use quiescent_core::backend::BackendContainer;
+    ///
+    /// let outer = BackendContainer::new(std::future::pending());
+    /// let inner = BackendContainer::new(std::future::pending());
+    /// let handle = outer.acquire_nested(inner.try_acquire()?)?;
+    /// drop(inner);
+    /// drop(handle);
+    /// # Ok::<(), quiescent_core::backend::BackendError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BackendError::Busy`] (also when `inner` is a handle of this very backend), [`BackendError::Ended`].
     pub fn acquire_nested<'a, I>(&'a self, inner: BackendHandle<'a, I>) -> Result<BackendHandle<'a, B>, BackendError>

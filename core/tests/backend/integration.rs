@@ -3,7 +3,9 @@
 use crate::desk::Desk;
 use crate::in_time;
 use quiescent_core::Wait;
-use quiescent_core::backend::integration::{AsyncIo, Tokio};
+#[cfg(feature = "async-io")]
+use quiescent_core::backend::integration::AsyncIo;
+use quiescent_core::backend::integration::Tokio;
 use quiescent_core::backend::{
     BackendContainer, BackendError, BackendHandle, DynBackend, FdWaker, Integration, IoBackend, IoBackendExt,
     LinksIoBackend, Null, PollingFlags, PollingHandle, RefLink,
@@ -32,6 +34,7 @@ macro_rules! everywhere {
             for runtime in runtimes() {
                 runtime.block_on(Tokio::run_with($link, $work)).expect("driven");
             }
+            #[cfg(feature = "async-io")]
             quiescent_core::block_on(AsyncIo::run_with($link, $work), Wait::FOREVER).expect("no end").expect("driven");
         })
     };
@@ -136,6 +139,7 @@ fn what_an_integration_owns_outlives_what_refers_to_it() {
     }
     check(|owner, log| Null::run_with(owner, async move |desk: &Desk| work(desk, log).await));
     check(|owner, log| Tokio::run_with(owner, async move |desk: &Desk| work(desk, log).await));
+    #[cfg(feature = "async-io")]
     check(|owner, log| AsyncIo::run_with(owner, async move |desk: &Desk| work(desk, log).await));
 }
 
@@ -143,6 +147,7 @@ fn what_an_integration_owns_outlives_what_refers_to_it() {
 fn a_second_one_is_told_busy() {
     everywhere!(Desk::new(), async |desk: &Desk| {
         assert!(matches!(Tokio::run_with(RefLink::new(desk), async |_| ()).await, Err(BackendError::Busy)));
+        #[cfg(feature = "async-io")]
         assert!(matches!(AsyncIo::run_with(RefLink::new(desk), async |_| ()).await, Err(BackendError::Busy)));
         assert!(matches!(Null::run_with(RefLink::new(desk), async |_| ()).await, Err(BackendError::Busy)));
     });
@@ -308,9 +313,12 @@ fn the_write_bit_is_watched_for_writing() {
             runtime.block_on(Tokio::run_with(socket, moved)).expect("driven");
             reads.join().expect("no panic");
         }
-        let (socket, reads) = full();
-        quiescent_core::block_on(AsyncIo::run_with(socket, moved), Wait::FOREVER).expect("no end").expect("driven");
-        reads.join().expect("no panic");
+        #[cfg(feature = "async-io")]
+        {
+            let (socket, reads) = full();
+            quiescent_core::block_on(AsyncIo::run_with(socket, moved), Wait::FOREVER).expect("no end").expect("driven");
+            reads.join().expect("no panic");
+        }
         let (socket, reads) = full();
         socket.block_on(moved(&socket), Wait::FOREVER).expect("driven");
         reads.join().expect("no panic");
@@ -332,9 +340,13 @@ fn neither_for_reading_nor_for_writing_is_an_error() {
                 let answer = runtime.block_on(Tokio::run_with(RefLink::new(&socket), gives_up));
                 assert!(matches!(answer, Err(BackendError::NoInterest)));
             }
-            socket.flags.set_read(at_first);
-            let answer = quiescent_core::block_on(AsyncIo::run_with(RefLink::new(&socket), gives_up), Wait::FOREVER);
-            assert!(matches!(answer, Ok(Err(BackendError::NoInterest))));
+            #[cfg(feature = "async-io")]
+            {
+                socket.flags.set_read(at_first);
+                let answer =
+                    quiescent_core::block_on(AsyncIo::run_with(RefLink::new(&socket), gives_up), Wait::FOREVER);
+                assert!(matches!(answer, Ok(Err(BackendError::NoInterest))));
+            }
         }
     });
 }
