@@ -113,6 +113,26 @@ static void one_polls_at_a_time(void) {
     CHECK(caller_join(&poller) == QZ_ERR_FREED);
 }
 
+static qz_status call_poll_for_one(void *backend) {
+    qz_completion one;
+    size_t count = 0;
+    qz_status polled = qz_backend_poll(backend, &one, 1, 20000, &count);
+    return polled == QZ_OK && count == 1 ? (qz_status)one.status : polled;
+}
+
+/* What is submitted while another thread sleeps in its poll comes out of it, also if it is over by its deadline alone. */
+static void a_poll_that_sleeps_hears_of_new_calls(void) {
+    qz_backend *backend = new_backend();
+    for (int64_t ms = 0; ms <= 30; ms += 30) {
+        caller poller;
+        caller_start(&poller, call_poll_for_one, backend);
+        sleep_ms(15);
+        EXPECT(qz_mutex_lock_async(mutex, ms, NULL, backend, number(1)), QZ_OK);
+        CHECK(caller_join(&poller) == QZ_ERR_TIMEOUT && poller.ended - poller.began < 10000);
+    }
+    free_backend(backend);
+}
+
 static void wake_ups_before_a_poll_are_one(void) {
     qz_backend *backend = new_backend();
     EXPECT(qz_backend_wake(backend), QZ_OK);
@@ -277,6 +297,7 @@ int main(void) {
     RUN(bad_arguments);
     RUN(no_more_descriptors);
     RUN(one_polls_at_a_time);
+    RUN(a_poll_that_sleeps_hears_of_new_calls);
     RUN(wake_ups_before_a_poll_are_one);
     RUN(a_signal_handler_wakes);
     RUN(the_descriptor_is_readable_exactly_while_there_is_something);

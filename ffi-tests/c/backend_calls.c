@@ -201,6 +201,12 @@ static void completes_when_its_target_is_freed(void) {
 static void completes_without_waiting(void) {
     qz_backend *backend = new_backend();
     void *target = form->make();
+    /* Unless it is cancelled before: then it takes nothing. */
+    qz_cancel *cancel = new_cancel();
+    EXPECT(qz_cancel_cancel(cancel), QZ_OK);
+    expect_submitted(target, 0, cancel, backend, 12);
+    (void)EXPECT_COMPLETION(backend, form->function, 12, QZ_ERR_CANCELLED);
+    EXPECT(qz_cancel_free(cancel, 0), QZ_OK);
     expect_submitted(target, 0, NULL, backend, 13);
     qz_completion over;
     size_t len = 0;
