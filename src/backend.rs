@@ -125,7 +125,8 @@ pub unsafe extern "C" fn qz_backend_poll(
     ffi::tell_os_error(polled, os_error.get(), "the backend cannot sleep").into()
 }
 
-/// Has the poll in progress return, or the next one. Several before a poll are one. Any thread, never blocks; for a
+/// Has the poll in progress return, or the next one; of an attached backend, the poll of the one that drives it.
+/// Several before a poll are one. Any thread, never blocks; for a
 /// signal handler see qz_backend_wake_fd.
 ///
 /// - QZ_OK, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,

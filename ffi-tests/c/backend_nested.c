@@ -73,6 +73,30 @@ static void the_descriptor_tells_of_those_inside(void) {
     free_backend(outer);
 }
 
+/* Whoever wakes an inner one ends the poll that drives it: the outer one's, once. */
+static void a_wake_up_goes_to_who_polls(void) {
+    qz_backend *outer = new_backend(), *middle = new_backend(), *inner = new_backend();
+    qz_completion over;
+    size_t len = 77;
+    uint64_t one = 1;
+    int fd = descriptor_of(outer), wake_fd = -1;
+    attach(outer, middle);
+    attach(middle, inner);
+    EXPECT(qz_backend_wake(inner), QZ_OK);
+    CHECK(is_readable(fd));
+    EXPECT_AT_ONCE(qz_backend_poll(outer, &over, 1, 10000, &len), QZ_OK);
+    CHECK(len == 0 && !is_readable(fd));
+    expect_nothing(outer);
+    EXPECT(qz_backend_wake_fd(inner, &wake_fd), QZ_OK);
+    CHECK(write(wake_fd, &one, sizeof one) == sizeof one && is_readable(fd));
+    EXPECT(qz_backend_poll(outer, &over, 1, 0, &len), QZ_OK);
+    CHECK(len == 0 && !is_readable(fd) && close(wake_fd) == 0);
+    expect_nothing(outer);
+    free_backend(outer);
+    free_backend(middle);
+    free_backend(inner);
+}
+
 static void driven_by_one_alone(void) {
     qz_backend *outer = new_backend(), *inner = new_backend(), *other = new_backend();
     qz_completion over;
@@ -188,6 +212,7 @@ int main(void) {
     EXPECT(qz_mutex_lock(mutex, 0, NULL, &mine), QZ_OK);
     RUN(own_calls_first_then_those_inside_in_their_order);
     RUN(the_descriptor_tells_of_those_inside);
+    RUN(a_wake_up_goes_to_who_polls);
     RUN(driven_by_one_alone);
     RUN(no_circles_and_not_too_deep);
     RUN(at_every_allocation);
