@@ -117,6 +117,7 @@ POOL_RESOURCE = "core/src/sync/pool/resource.rs"
 
 ENGINE = "core/src/backend/completion/engine.rs"
 COMPLETION = "core/src/backend/completion.rs"
+COMPLETION_DRIVE = "core/src/backend/completion/drive.rs"
 COMPLETION_CALL = "core/src/backend/completion/call.rs"
 COMPLETION_DESCRIPTOR = "core/src/backend/completion/descriptor.rs"
 COMPLETION_FREEING = "core/src/backend/completion/freeing.rs"
@@ -751,4 +752,6 @@ RULES = [
          "contract", "backend_free"),
     Rule("calls-free-again", "on_close is called once only", COMPLETION_FREEING,
          "        turn.look_again(self.call_again);\n", "        let _ = turn;\n", "contract", "backend_free"),
+    Rule("calls-wake-inner", "a wake-up of an attached backend is heard by nobody, for ever", COMPLETION_DRIVE,
+         "            engine.state.with(|state| state.is_woken = true);\n", "", "contract", "backend_nested"),
 ]
