@@ -226,7 +226,7 @@ typedef enum qz_pool_strategy {
 /// Each call completes exactly once: with success, its refusal, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED (its `cancel`), or
 /// QZ_ERR_FREED (what it waits for was freed). What was waited for is then in flight no more, and what was taken is the
 /// completion's hold: release it. Until then the call is in flight on what it waits for, by the thread that submitted
-/// it, which a free by that thread does not wait for.
+/// it, which a free by that thread does not wait for; the hold stays that thread's until qz_hold_pass_on.
 ///
 /// The submission itself looks at the call once, which puts it in line; from then on qz_backend_poll does, on
 /// whichever thread. So what a call runs (`init`, `create`, `on_close`) runs in either. `user_data` is the caller's

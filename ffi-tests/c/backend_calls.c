@@ -238,6 +238,33 @@ static void stands_in_line_from_the_submission_on(void) {
     free_backend(second);
 }
 
+static qz_hold *collected;
+static qz_status call_collect(void *backend) {
+    collected = EXPECT_COMPLETION(backend, form->function, 16, QZ_OK).hold;
+    return QZ_OK;
+}
+static qz_status call_release_soon(void *hold) {
+    sleep_ms(15);
+    return qz_hold_release(hold);
+}
+
+/* Whoever collects it: the hold counts as the submitter's, until it is passed on. */
+static void a_hold_is_the_submitters(void) {
+    qz_backend *backend = new_backend();
+    void *target = form->make();
+    expect_submitted(target, 0, NULL, backend, 16);
+    CHECK(call_elsewhere(call_collect, backend) == QZ_OK && collected != NULL);
+    EXPECT_AT_ONCE(qz_handle_free(target, QZ_INFINITE), QZ_FREE_PENDING);
+    EXPECT(qz_hold_pass_on(collected), QZ_OK);
+    caller other;
+    caller_start(&other, call_release_soon, collected);
+    qz_status freed = qz_handle_free(target, QZ_INFINITE); /* waits now */
+    CHECK(freed == QZ_OK || freed == QZ_ALREADY_FREED);
+    EXPECT(qz_handle_wait_freed(target, 0), QZ_OK);
+    CHECK(caller_join(&other) == QZ_OK);
+    free_backend(backend);
+}
+
 /* ---- What one of them says alone. ---- */
 
 static qz_backend *inside_backend;
@@ -352,6 +379,7 @@ int main(void) {
         completes_when_its_target_is_freed();
         is_discarded_with_its_backend();
         if (form->occupy != NULL) completes_without_waiting();
+        if (form->takes) a_hold_is_the_submitters();
         if ((form->takes && form->submit != read_submit) || form->submit == notify_submit) stands_in_line_from_the_submission_on();
     }
     RUN(what_init_answers_is_told);
