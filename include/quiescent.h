@@ -230,8 +230,11 @@ typedef enum qz_pool_strategy {
 /// Each call completes exactly once: with success, its refusal, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED (its `cancel`), or
 /// QZ_ERR_FREED (what it waits for was freed). What was waited for is then in flight no more, and what was taken is the
 /// completion's hold: release it. Until then the call is in flight on what it waits for, by the thread that submitted
-/// it. Calls are looked at in qz_backend_poll, by whichever thread polls; the first look is in the submission itself, which puts
-/// them in line. `cancel` may be NULL, and may be freed after the submission.
+/// it, which a free by that thread does not wait for; the hold stays that thread's until qz_hold_pass_on.
+///
+/// The submission itself looks at the call once, which puts it in line; from then on qz_backend_poll does, on
+/// whichever thread. So what a call runs (`init`, `create`, `on_close`) runs in either. `user_data` is the caller's
+/// own, any value. `cancel` may be NULL, and may be freed after the submission. Not for signal handlers.
 typedef struct qz_backend qz_backend;
 
 /// A number of callers wait for each other, as often as they like. Fair: all that have arrived go on together. Not
@@ -1127,7 +1130,8 @@ qz_status qz_mutex_stats_get(qz_mutex *mutex, qz_mutex_stats *out_stats, size_t 
 /// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `mutex` and `backend`, or of `cancel`, which may be
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
-/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken,
+///   and nobody stands in line any more.
 qz_status qz_mutex_lock_async(qz_mutex *mutex,
                               int64_t timeout_ms,
                               qz_cancel *cancel,
@@ -1389,7 +1393,8 @@ qz_status qz_rwlock_downgrade(qz_hold *hold);
 /// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `rwlock` and `backend`, or of `cancel`, which may be
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
-/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken,
+///   and nobody stands in line any more.
 qz_status qz_rwlock_read_async(qz_rwlock *rwlock,
                                int64_t timeout_ms,
                                qz_cancel *cancel,
@@ -1402,7 +1407,8 @@ qz_status qz_rwlock_read_async(qz_rwlock *rwlock,
 /// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `rwlock` and `backend`, or of `cancel`, which may be
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
-/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken,
+///   and nobody stands in line any more.
 qz_status qz_rwlock_write_async(qz_rwlock *rwlock,
                                 int64_t timeout_ms,
                                 qz_cancel *cancel,
@@ -1673,7 +1679,8 @@ qz_status qz_filelock_holder(qz_filelock *lock,
 /// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`mode`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `lock` and `backend`, or of `cancel`, which may be
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
-/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED,
+///   QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
 qz_status qz_filelock_acquire_async(qz_filelock *lock,
                                     uint32_t mode,
                                     int64_t timeout_ms,
@@ -1721,7 +1728,8 @@ qz_status qz_backend_poll(qz_backend *backend,
                           int64_t timeout_ms,
                           size_t *out_len);
 
-/// Has the poll in progress return, or the next one. Several before a poll are one. Any thread, never blocks; for a
+/// Has the poll in progress return, or the next one; of an attached backend, the poll of the one that drives it.
+/// Several before a poll are one. Any thread, never blocks; for a
 /// signal handler see qz_backend_wake_fd.
 ///
 /// - QZ_OK, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
@@ -1732,8 +1740,9 @@ qz_status qz_backend_wake(qz_backend *backend);
 /// timeout 0 would find something, a completion or a call to be looked at. The backend's own: not to be read, written or
 /// closed, and to be forgotten before the backend is freed.
 ///
-/// Poll until QZ_ERR_TIMEOUT, or as long as it is readable. From the first call on, a completion that nobody waits for in a poll
-/// costs a system call.
+/// When it is readable, poll with timeout 0: until nothing is over, or once, if the event loop reports it again for
+/// as long as it is readable (not edge-triggered). Deadlines make it readable, too. From the first call on, a call
+/// that is over while nobody polls costs a system call.
 ///
 /// - QZ_OK: `*out_fd` is the descriptor, always the same.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
@@ -1743,7 +1752,7 @@ qz_status qz_backend_fd(qz_backend *backend,
 
 /// A descriptor that does what qz_backend_wake does when eight bytes, a uint64_t of 1, are written to it: from a signal
 /// handler, or anything else that can only write. The caller's own: close it. Writing to it is harmless for as long as it
-/// is open, even after the backend is freed.
+/// is open, even after the backend is freed. From the first call on, each poll costs a system call more.
 ///
 /// - QZ_OK: `*out_fd` is the descriptor, closed by exec.
 /// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
@@ -1757,7 +1766,7 @@ qz_status qz_backend_wake_fd(qz_backend *backend,
 ///
 /// - QZ_OK.
 /// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it.
-/// - QZ_ERR_DEADLOCK: it would be a circle, or too many levels (five).
+/// - QZ_ERR_DEADLOCK: it would be a circle, or more than five levels.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_IO,
 ///   QZ_ERR_NO_MEMORY. Both stay as they were.
 qz_status qz_backend_attach(qz_backend *outer,
@@ -1779,8 +1788,8 @@ qz_status qz_backend_detach(qz_backend *outer, qz_backend *inner);
 qz_status qz_backend_pending(qz_backend *backend, size_t *out_pending);
 
 /// Waits until a descriptor of the caller's own is ready for any of `interest` (QZ_READABLE, QZ_WRITABLE, or both). The
-/// completion's `value` says what it is ready for, QZ_HANGUP with the others; read or write to learn why. A regular file is always
-/// ready.
+/// completion's `value` says what it is ready for, with QZ_HANGUP if it is broken or hung up; read or write to
+/// learn why. A regular file is always ready. Readiness is told once: submit again for the next.
 ///
 /// The descriptor is copied (one descriptor more while the call is under way), so that it may be closed meanwhile.
 ///
@@ -1797,8 +1806,10 @@ qz_status qz_backend_wait_fd_async(qz_backend *backend,
                                    void *user_data);
 
 /// As qz_handle_free. A poll in progress returns what it has. Calls under way are cancelled, and completions that nobody
-/// collected are discarded, their holds released: `on_discard` is called for each, on the thread that ends the
-/// backend, with the call's `user_data`. Nothing that was waited for is lost.
+/// collected are discarded, their holds released: `on_discard` is called once for each, with the call's `user_data`
+/// and the `ctx` of qz_backend_new, on the thread that ends the backend: this one, or the last one out. No lock and no
+/// permit is lost, and a free that was submitted goes on without being told. Backends that are attached are their own
+/// again.
 ///
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.

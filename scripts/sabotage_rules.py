@@ -128,6 +128,12 @@ BACKEND_TOKIO = "core/src/backend/integration/tokio.rs"
 BACKEND_WAKES = "core/src/backend/wakes.rs"
 BACKEND_WITH = "core/src/backend/with_backend.rs"
 
+ENGINE = "core/src/backend/completion/engine.rs"
+COMPLETION = "core/src/backend/completion.rs"
+COMPLETION_DRIVE = "core/src/backend/completion/drive.rs"
+COMPLETION_CALL = "core/src/backend/completion/call.rs"
+COMPLETION_DESCRIPTOR = "core/src/backend/completion/descriptor.rs"
+COMPLETION_FREEING = "core/src/backend/completion/freeing.rs"
 CPP_HANDLE = "include/quiescent/handle.hpp"
 CPP_POOL = "include/quiescent/pool.hpp"
 
@@ -897,4 +903,50 @@ RULES = [
          "qz_notify_all(get())", "qz_notify_one(get())", "cpp_header", "every_function_has_a_cpp_form"),
     Rule("cpp-modes", "code with exceptions is given functions without catch", "include/quiescent.hpp",
          "inline namespace without_exceptions", "inline namespace with_exceptions", "cpp_header", "in_two_units"),
+    # Backends, from C.
+    Rule("calls-once", "a call that is over is under way, too", ENGINE,
+         "Left { entry: self.entries.remove(name), ..Left::default() }", "{ let _ = name; Left::default() }", "contract", "backend_calls"),
+    Rule("calls-room", "the end of a call takes memory", ENGINE,
+         "        self.done.try_reserve(live).map_err(|_| Error::NoMemory)?;\n", "", "contract", "backend_calls"),
+    Rule("calls-wake-flag", "a wake-up before a poll is lost", ENGINE,
+         "            state.is_woken = true;\n", "", "contract", "backend"),
+    Rule("calls-bell", "the event loop's descriptor is silent while something is over", ENGINE,
+         "(self.is_watched || self.sleeps_until.is_some())", "self.sleeps_until.is_some()", "contract", "backend"),
+    Rule("calls-quiet", "the event loop's descriptor is readable for ever", ENGINE,
+         "            poller.quiet();\n", "", "contract", "backend"),
+    Rule("calls-timer", "no timer is set for an event loop", ENGINE,
+         "            poller.set_timer(first);\n", "            let _ = poller;\n", "contract", "backend"),
+    Rule("calls-earlier", "who sleeps does not hear of an earlier deadline", ENGINE,
+         "self.sleeps_until.is_some_and(|until| self.timers.first() < until)", "self.sleeps_until.is_some_and(|_| false)",
+         "contract", "backend"),
+    Rule("calls-sleep", "a poll sleeps beyond its calls' deadlines", ENGINE,
+         "        let until = until.min(self.timers.first());\n", "", "contract", "backend_calls"),
+    Rule("calls-written", "a poll that does not wait does not see what was written to the wake descriptor", ENGINE,
+         " || self.may_be_written", "", "contract", "backend"),
+    Rule("calls-discard-hold", "what nobody collected is held for ever", COMPLETION,
+         "                engine::give_back(hold);\n", "                let _ = hold;\n", "contract", "backend_calls"),
+    Rule("calls-discard-told", "a completion that nobody collected is not told as discarded", COMPLETION,
+         "            (self.on_discard)(completion.user_data);\n", "            let _ = completion.user_data;\n", "contract", "backend"),
+    Rule("calls-discard-call", "a call under way is not told as discarded", COMPLETION,
+         "            (self.on_discard)(call.user_data);\n", "", "contract", "backend_calls"),
+    Rule("calls-close", "a poll in progress does not end with its backend", COMPLETION,
+         "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;", "contract", "backend"),
+    Rule("calls-peel", "what was attached stays driven by who is gone", COMPLETION,
+         "            self.engine.poller.detach(&inner.poller);\n            inner.state.with(|state| state.end_drive(&inner.poller));\n",
+         "            self.engine.poller.detach(&inner.poller);\n", "contract", "backend_nested"),
+    Rule("calls-cancelled-before", "a call that was cancelled before takes what it wants", COMPLETION_CALL,
+         "if !has_begun && this.token.is_cancelled()", "if false && has_begun", "contract", "backend_calls"),
+    Rule("calls-token-deadline", "nobody looks at a call when its token's deadline passes", COMPLETION_CALL,
+         "        turn.look_again(this.token.deadline());\n", "", "contract", "backend_calls"),
+    Rule("calls-copy-removed", "a descriptor's copy stays in the set", COMPLETION_DESCRIPTOR,
+         "            self.engine.poller.remove(self.descriptor.as_fd());\n", "", "contract", "backend_fd"),
+    Rule("calls-file", "a regular file is refused", COMPLETION_DESCRIPTOR,
+         "Some(libc::EPERM)", "Some(libc::ENOTTY)", "contract", "backend_fd"),
+    Rule("calls-free-cancelled", "a free that was cancelled before closes nothing", COMPLETION_FREEING,
+         "    fn begins_when_cancelled(&self) -> bool {\n        true", "    fn begins_when_cancelled(&self) -> bool {\n        false",
+         "contract", "backend_free"),
+    Rule("calls-free-again", "on_close is called once only", COMPLETION_FREEING,
+         "        turn.look_again(self.call_again);\n", "        let _ = turn;\n", "contract", "backend_free"),
+    Rule("calls-wake-inner", "a wake-up of an attached backend is heard by nobody, for ever", COMPLETION_DRIVE,
+         "            engine.state.with(|state| state.is_woken = true);\n", "", "contract", "backend_nested"),
 ]

@@ -18,8 +18,11 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 /// Each call completes exactly once: with success, its refusal, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED (its `cancel`), or
 /// QZ_ERR_FREED (what it waits for was freed). What was waited for is then in flight no more, and what was taken is the
 /// completion's hold: release it. Until then the call is in flight on what it waits for, by the thread that submitted
-/// it. Calls are looked at in qz_backend_poll, by whichever thread polls; the first look is in the submission itself, which puts
-/// them in line. `cancel` may be NULL, and may be freed after the submission.
+/// it, which a free by that thread does not wait for; the hold stays that thread's until qz_hold_pass_on.
+///
+/// The submission itself looks at the call once, which puts it in line; from then on qz_backend_poll does, on
+/// whichever thread. So what a call runs (`init`, `create`, `on_close`) runs in either. `user_data` is the caller's
+/// own, any value. `cancel` may be NULL, and may be freed after the submission. Not for signal handlers.
 pub struct qz_backend {
     _token: (),
 }
@@ -122,7 +125,8 @@ pub unsafe extern "C" fn qz_backend_poll(
     ffi::tell_os_error(polled, os_error.get(), "the backend cannot sleep").into()
 }
 
-/// Has the poll in progress return, or the next one. Several before a poll are one. Any thread, never blocks; for a
+/// Has the poll in progress return, or the next one; of an attached backend, the poll of the one that drives it.
+/// Several before a poll are one. Any thread, never blocks; for a
 /// signal handler see qz_backend_wake_fd.
 ///
 /// - QZ_OK, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
@@ -140,8 +144,9 @@ pub unsafe extern "C" fn qz_backend_wake(backend: *mut qz_backend) -> qz_status 
 /// timeout 0 would find something, a completion or a call to be looked at. The backend's own: not to be read, written or
 /// closed, and to be forgotten before the backend is freed.
 ///
-/// Poll until QZ_ERR_TIMEOUT, or as long as it is readable. From the first call on, a completion that nobody waits for in a poll
-/// costs a system call.
+/// When it is readable, poll with timeout 0: until nothing is over, or once, if the event loop reports it again for
+/// as long as it is readable (not edge-triggered). Deadlines make it readable, too. From the first call on, a call
+/// that is over while nobody polls costs a system call.
 ///
 /// - QZ_OK: `*out_fd` is the descriptor, always the same.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
@@ -155,7 +160,7 @@ pub unsafe extern "C" fn qz_backend_fd(backend: *mut qz_backend, out_fd: *mut c_
 
 /// A descriptor that does what qz_backend_wake does when eight bytes, a uint64_t of 1, are written to it: from a signal
 /// handler, or anything else that can only write. The caller's own: close it. Writing to it is harmless for as long as it
-/// is open, even after the backend is freed.
+/// is open, even after the backend is freed. From the first call on, each poll costs a system call more.
 ///
 /// - QZ_OK: `*out_fd` is the descriptor, closed by exec.
 /// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
@@ -178,7 +183,7 @@ pub unsafe extern "C" fn qz_backend_wake_fd(backend: *mut qz_backend, out_fd: *m
 ///
 /// - QZ_OK.
 /// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it.
-/// - QZ_ERR_DEADLOCK: it would be a circle, or too many levels (five).
+/// - QZ_ERR_DEADLOCK: it would be a circle, or more than five levels.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_IO,
 ///   QZ_ERR_NO_MEMORY. Both stay as they were.
 #[unsafe(no_mangle)]
@@ -214,8 +219,8 @@ pub unsafe extern "C" fn qz_backend_pending(backend: *mut qz_backend, out_pendin
 }
 
 /// Waits until a descriptor of the caller's own is ready for any of `interest` (QZ_READABLE, QZ_WRITABLE, or both). The
-/// completion's `value` says what it is ready for, QZ_HANGUP with the others; read or write to learn why. A regular file is always
-/// ready.
+/// completion's `value` says what it is ready for, with QZ_HANGUP if it is broken or hung up; read or write to
+/// learn why. A regular file is always ready. Readiness is told once: submit again for the next.
 ///
 /// The descriptor is copied (one descriptor more while the call is under way), so that it may be closed meanwhile.
 ///
@@ -239,8 +244,10 @@ pub unsafe extern "C" fn qz_backend_wait_fd_async(
 }
 
 /// As qz_handle_free. A poll in progress returns what it has. Calls under way are cancelled, and completions that nobody
-/// collected are discarded, their holds released: `on_discard` is called for each, on the thread that ends the
-/// backend, with the call's `user_data`. Nothing that was waited for is lost.
+/// collected are discarded, their holds released: `on_discard` is called once for each, with the call's `user_data`
+/// and the `ctx` of qz_backend_new, on the thread that ends the backend: this one, or the last one out. No lock and no
+/// permit is lost, and a free that was submitted goes on without being told. Backends that are attached are their own
+/// again.
 ///
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.

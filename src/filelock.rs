@@ -162,7 +162,8 @@ pub unsafe extern "C" fn qz_filelock_holder(
 /// - Submission: QZ_OK: it will complete. QZ_ERR_INVALID_ARGUMENT (`mode`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED (each of `lock` and `backend`, or of `cancel`, which may be
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
-/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+/// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED,
+///   QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_acquire_async(

@@ -78,6 +78,12 @@
     MEMBER(qz_filelock_holder_info, host, 32, 72)     \
     MEMBER(qz_filelock_holder_info, mode, 104, 4)     \
     MEMBER(qz_filelock_holder_info, reserved, 108, 4) \
+    STRUCTURE(qz_completion, 32)                      \
+    MEMBER(qz_completion, user_data, 0, 8)            \
+    MEMBER(qz_completion, hold, 8, 8)                 \
+    MEMBER(qz_completion, value, 16, 8)               \
+    MEMBER(qz_completion, status, 24, 4)              \
+    MEMBER(qz_completion, os_error, 28, 4)            \
     STRUCTURE(qz_pool_ops, 48)                        \
     MEMBER(qz_pool_ops, struct_size, 0, 8)            \
     MEMBER(qz_pool_ops, create, 8, 8)                 \
@@ -126,6 +132,7 @@ ASSERT_LAYOUT(sizeof(qz_status) == 4); /* int: what ctypes and other languages t
 ASSERT_LAYOUT(sizeof(qz_state) == 4);
 ASSERT_LAYOUT(QZ_MISUSE_DOUBLE_FREE == 1 && QZ_MISUSE_NOT_INSIDE == 4 && QZ_MISUSE_IGNORE == 0 && QZ_MISUSE_ABORT == 2);
 ASSERT_LAYOUT(QZ_POOL_IDLE == 0 && QZ_POOL_SURPLUS == 4 && QZ_POOL_FAIL == 0 && QZ_POOL_REQUIRE_MINIMUM == 2);
+ASSERT_LAYOUT(QZ_READABLE == 1 && QZ_WRITABLE == 2 && QZ_HANGUP == 4);
 ASSERT_LAYOUT(QZ_OK == 0 && QZ_FREE_PENDING == 1 && QZ_ALREADY_FREED == 2 && QZ_ERR_NULL == -1 &&
               QZ_ERR_NOT_INSIDE == -16);
 

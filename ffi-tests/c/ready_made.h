@@ -27,6 +27,9 @@ static inline qz_status barrier_end(void *h, int64_t ms) { return qz_barrier_fre
 static inline qz_status notify_make(void *out) { return qz_notify_new(out); }
 static inline qz_status notify_end(void *h, int64_t ms) { return qz_notify_free(h, ms); }
 
+static inline qz_status backend_make(void *out) { return qz_backend_new(NULL, NULL, out); }
+static inline qz_status backend_end(void *h, int64_t ms) { return qz_backend_free(h, ms); }
+
 /* With a value, which can be held. */
 static inline qz_status once_make(void *out) {
     qz_status made = qz_once_new(NULL, NULL, out);
@@ -77,6 +80,7 @@ static const ready_made ready_mades[] = {
     {"pool", pool_make, pool_take, pool_end},
     {"barrier", barrier_make, NULL, barrier_end},
     {"notify", notify_make, NULL, notify_end},
+    {"backend", backend_make, NULL, backend_end},
     {"once", once_make, once_take, once_end},
     {"filelock", filelock_make, filelock_take, filelock_end},
 };

@@ -67,11 +67,10 @@ static inline void *other_kind(void) {
     return kind;
 }
 
-/* `live` and `freed` are handles of the calls' own kind. */
-static inline void refuse_bad_handles(const bad_call *const *calls, size_t n, void *live, void *freed) {
+/* `live` and `freed` are handles of the calls' own kind; NULL is none at all, and not tried. */
+static inline void refuse_wrong_handles(const bad_call *const *calls, size_t n, void *live, void *freed) {
     uint64_t garbage = 0;
     for (size_t i = 0; i < n; i++) {
-        expect_refusal(calls[i], NULL, QZ_ERR_NULL);
         expect_refusal(calls[i], &garbage, QZ_ERR_BAD_HANDLE);
         expect_refusal(calls[i], other_kind(), QZ_ERR_WRONG_KIND);
         expect_refusal(calls[i], freed, QZ_ERR_FREED);
@@ -81,6 +80,12 @@ static inline void refuse_bad_handles(const bad_call *const *calls, size_t n, vo
         pthread_join(thread, NULL);
     }
     expect_forked(calls, n, live);
+}
+
+/* The same, and NULL. */
+static inline void refuse_bad_handles(const bad_call *const *calls, size_t n, void *live, void *freed) {
+    for (size_t i = 0; i < n; i++) expect_refusal(calls[i], NULL, QZ_ERR_NULL);
+    refuse_wrong_handles(calls, n, live, freed);
 }
 
 /* The kind's free, with QZ_DEFAULT_TIMEOUT; and with a timeout that is none. */

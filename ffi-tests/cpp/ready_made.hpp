@@ -54,6 +54,8 @@ inline const std::map<std::string, ReadyMade> &ready_mades() {
                          })},
         {"barrier", ready_made<qz_barrier>([](qz_barrier **out) { return qz_barrier_new(2, out); }, qz_barrier_free)},
         {"notify", ready_made<qz_notify>(qz_notify_new, qz_notify_free)},
+        {"backend", ready_made<qz_backend>([](qz_backend **out) { return qz_backend_new(nullptr, nullptr, out); },
+                                           qz_backend_free)},
         {"once", ready_made<qz_once>( // with a value, which can be held
                      [](qz_once **out) {
                          qz_status made = qz_once_new(nullptr, nullptr, out);

@@ -268,6 +268,7 @@ READY_MADE = {
     "rwlock": lambda: ReadyMade(qz.qz_rwlock_new, lambda h, hold: qz.qz_rwlock_read(h, 0, None, hold)),
     "barrier": lambda: ReadyMade(lambda out: qz.qz_barrier_new(2, out)),
     "notify": lambda: ReadyMade(qz.qz_notify_new),
+    "backend": lambda: ReadyMade(lambda out: qz.qz_backend_new(abi.ON_DISCARD(), None, out)),
     "once": lambda: ReadyMade(once_make, lambda h, hold: qz.qz_once_hold(h, ctypes.byref(ctypes.c_void_p()), hold)),
     "pool": lambda: ReadyMade(
         pool_make, lambda h, hold: qz.qz_pool_acquire(h, 1000, None, ctypes.byref(ctypes.c_void_p()), hold)

@@ -2,7 +2,7 @@
 //! race has a test of its own.)
 
 use harness::story::{Differences, differences};
-use harness::{Link, Program, run};
+use harness::{Link, Program, run, skip};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -58,4 +58,20 @@ fn file_lock() {
             assert!(told.contains(words), "nothing of '{words}' is told:\n{told}");
         }
     }
+}
+
+#[test]
+fn event_loop() {
+    let told = story("event_loop", Link::Shared);
+    assert!(told.contains("calls waited at once, on 1 thread"), "{told}");
+}
+
+/// With the system's libuv (Debian: libuv1-dev).
+#[test]
+fn event_loop_uv() {
+    if !Path::new("/usr/include/uv.h").exists() {
+        return skip("there is no libuv (Debian: libuv1-dev)");
+    }
+    let program = Program::c("event_loop_uv").source("c-examples/event_loop_uv.c").last_flag("-luv").build();
+    told("event_loop_uv", &program, &[]);
 }

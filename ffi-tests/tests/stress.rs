@@ -30,6 +30,12 @@ fn ready_made_kinds() {
     stress("kinds_stress", Link::Shared, &["50000", "8"]);
 }
 
+// ffi-tests/c/backend_stress.c
+#[test]
+fn backends() {
+    stress("backend_stress", Link::Shared, &["10000", "6"]);
+}
+
 // ffi-tests/c/guard_stress.c
 #[test]
 fn guards_and_rundowns() {

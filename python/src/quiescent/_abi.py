@@ -57,6 +57,9 @@ QZ_POOL_BEST_EFFORT = 1
 QZ_POOL_REQUIRE_MINIMUM = 2
 
 # Macros
+QZ_READABLE = 1
+QZ_WRITABLE = 2
+QZ_HANGUP = 4
 QZ_FILELOCK_EXCLUSIVE = 0
 QZ_FILELOCK_SHARED = 1
 QZ_FILELOCK_SIDECAR = 1
@@ -67,7 +70,7 @@ QZ_ABI_VERSION = 1
 CONSTANTS: Dict[str, int] = {name: value for name, value in globals().items() if name.startswith("QZ_")}
 
 # A token is a number: a handle, kind or hold is passed and received as void *.
-handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = pool = filelock = c_void_p
+handle = kind = hold = cancel = mutex = semaphore = barrier = notify = rwlock = once = pool = filelock = backend = c_void_p
 # An address, and opaque.
 cache_aware_rundown = c_void_p
 status = c_int32
@@ -79,6 +82,7 @@ INIT_VALUE = CFUNCTYPE(c_int32, c_void_p, POINTER(c_void_p))
 CREATE_RESOURCE = CFUNCTYPE(c_int32, c_int64, c_void_p, POINTER(c_void_p))
 CHECK_RESOURCE = CFUNCTYPE(c_bool, c_void_p, c_void_p)
 DESTROY_RESOURCE = CFUNCTYPE(None, c_void_p, c_int32, c_void_p)
+ON_DISCARD = CFUNCTYPE(None, c_void_p, c_void_p)
 ON_MISUSE = CFUNCTYPE(None, c_int32, c_void_p, c_void_p)
 
 
@@ -223,6 +227,16 @@ class qz_filelock_holder_info(Structure):
     ]
 
 
+class qz_completion(Structure):
+    _fields_ = [
+        ("user_data", c_void_p),
+        ("hold", c_void_p),
+        ("value", c_size_t),
+        ("status", c_int32),
+        ("os_error", c_int32),
+    ]
+
+
 STRUCTURES = (
     qz_guard,
     qz_rundown,
@@ -235,6 +249,7 @@ STRUCTURES = (
     qz_pool_config,
     qz_pool_stats,
     qz_filelock_holder_info,
+    qz_completion,
 )
 
 # name: (result, *arguments)
@@ -257,6 +272,8 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "qz_handle_try_free": (status, handle),
     "qz_handle_free_many": (status, POINTER(handle), c_size_t, c_int64, POINTER(status)),
     "qz_handle_wait_freed": (status, handle, c_int64),
+    "qz_handle_free_async": (status, handle, c_int64, cancel, backend, c_void_p),
+    "qz_handle_wait_freed_async": (status, handle, c_int64, cancel, backend, c_void_p),
     "qz_handle_on_freed": (status, handle, ON_FREED, c_void_p),
     "qz_handle_set_label": (status, handle, c_char_p),
     "qz_handle_get_info": (status, handle, POINTER(qz_handle_info), c_size_t),
@@ -291,20 +308,24 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "qz_mutex_new_measured": (status, POINTER(mutex)),
     "qz_mutex_lock": (status, mutex, c_int64, cancel, POINTER(hold)),
     "qz_mutex_try_lock": (status, mutex, POINTER(hold)),
+    "qz_mutex_lock_async": (status, mutex, c_int64, cancel, backend, c_void_p),
     "qz_mutex_stats_get": (status, mutex, POINTER(qz_mutex_stats), c_size_t),
     "qz_mutex_free": (status, mutex, c_int64),
     "qz_semaphore_new": (status, c_uint32, c_uint32, POINTER(semaphore)),
     "qz_semaphore_acquire": (status, semaphore, c_uint32, c_int64, cancel, POINTER(hold)),
     "qz_semaphore_try_acquire": (status, semaphore, c_uint32, POINTER(hold)),
+    "qz_semaphore_acquire_async": (status, semaphore, c_uint32, c_int64, cancel, backend, c_void_p),
     "qz_semaphore_add": (status, semaphore, c_uint32),
     "qz_semaphore_forget": (status, semaphore, c_uint32, POINTER(c_uint32)),
     "qz_semaphore_available": (status, semaphore, POINTER(c_uint32)),
     "qz_semaphore_free": (status, semaphore, c_int64),
     "qz_barrier_new": (status, c_uint32, POINTER(barrier)),
     "qz_barrier_wait": (status, barrier, c_int64, cancel, POINTER(c_bool)),
+    "qz_barrier_wait_async": (status, barrier, c_int64, cancel, backend, c_void_p),
     "qz_barrier_free": (status, barrier, c_int64),
     "qz_notify_new": (status, POINTER(notify)),
     "qz_notify_wait": (status, notify, c_int64, cancel),
+    "qz_notify_wait_async": (status, notify, c_int64, cancel, backend, c_void_p),
     "qz_notify_one": (status, notify),
     "qz_notify_all": (status, notify),
     "qz_notify_free": (status, notify, c_int64),
@@ -313,6 +334,8 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "qz_rwlock_write": (status, rwlock, c_int64, cancel, POINTER(hold)),
     "qz_rwlock_try_read": (status, rwlock, POINTER(hold)),
     "qz_rwlock_try_write": (status, rwlock, POINTER(hold)),
+    "qz_rwlock_read_async": (status, rwlock, c_int64, cancel, backend, c_void_p),
+    "qz_rwlock_write_async": (status, rwlock, c_int64, cancel, backend, c_void_p),
     "qz_rwlock_downgrade": (status, hold),
     "qz_rwlock_free": (status, rwlock, c_int64),
     "qz_once_new": (status, DESTROY_VALUE, c_void_p, POINTER(once)),
@@ -320,10 +343,12 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "qz_once_hold": (status, once, POINTER(c_void_p), POINTER(hold)),
     "qz_once_set": (status, once, c_void_p),
     "qz_once_get_or_init": (status, once, INIT_VALUE, c_void_p, c_int64, cancel, POINTER(c_void_p)),
+    "qz_once_get_or_init_async": (status, once, INIT_VALUE, c_void_p, c_int64, cancel, backend, c_void_p),
     "qz_once_free": (status, once, c_int64),
     "qz_pool_new": (status, POINTER(qz_pool_ops), POINTER(qz_pool_config), POINTER(pool)),
     "qz_pool_acquire": (status, pool, c_int64, cancel, POINTER(c_void_p), POINTER(hold)),
     "qz_pool_try_acquire": (status, pool, POINTER(c_void_p), POINTER(hold)),
+    "qz_pool_acquire_async": (status, pool, c_int64, cancel, backend, c_void_p),
     "qz_pool_detach": (status, hold, POINTER(c_void_p)),
     "qz_pool_discard": (status, hold),
     "qz_pool_warm_up": (status, pool, c_uint32, c_int32, c_int64, cancel, POINTER(c_uint32)),
@@ -333,8 +358,19 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "qz_filelock_open": (status, c_char_p, c_uint32, POINTER(filelock)),
     "qz_filelock_acquire": (status, filelock, c_uint32, c_int64, cancel, POINTER(hold)),
     "qz_filelock_try_acquire": (status, filelock, c_uint32, POINTER(hold)),
+    "qz_filelock_acquire_async": (status, filelock, c_uint32, c_int64, cancel, backend, c_void_p),
     "qz_filelock_holder": (status, filelock, POINTER(qz_filelock_holder_info), c_size_t),
     "qz_filelock_free": (status, filelock, c_int64),
+    "qz_backend_new": (status, ON_DISCARD, c_void_p, POINTER(backend)),
+    "qz_backend_poll": (status, backend, POINTER(qz_completion), c_size_t, c_int64, POINTER(c_size_t)),
+    "qz_backend_wake": (status, backend),
+    "qz_backend_fd": (status, backend, POINTER(c_int32)),
+    "qz_backend_wake_fd": (status, backend, POINTER(c_int32)),
+    "qz_backend_attach": (status, backend, backend),
+    "qz_backend_detach": (status, backend, backend),
+    "qz_backend_pending": (status, backend, POINTER(c_size_t)),
+    "qz_backend_wait_fd_async": (status, backend, c_int32, c_uint32, c_int64, cancel, c_void_p),
+    "qz_backend_free": (status, backend, c_int64),
 }
 
 

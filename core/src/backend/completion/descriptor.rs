@@ -75,7 +75,9 @@ impl CompletionBackend {
     /// # Errors
     /// Of the operating system: no more descriptors.
     pub fn wake_descriptor(&self) -> io::Result<OwnedFd> {
-        self.engine.poller.wake_descriptor()
+        let descriptor = self.engine.poller.wake_descriptor()?;
+        self.engine.state.with(|state| state.may_be_written = true);
+        Ok(descriptor)
     }
 }
 

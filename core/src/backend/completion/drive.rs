@@ -157,7 +157,13 @@ fn look_inside(engine: &Shared<Engine>, hand: &mut Hand<'_>) -> io::Result<()> {
         let begun = inner.state.with(State::begin_round);
         let settled = Settled(&inner);
         round(settled.0, begun, hand)?;
-        if inner.state.with(|state| state.is_closing) {
+        let (is_woken, is_closing) = inner.state.with(|state| (std::mem::take(&mut state.is_woken), state.is_closing));
+        drop(settled);
+        if is_woken {
+            // It is polled through this one, whose poll is to return in its place.
+            engine.state.with(|state| state.is_woken = true);
+        }
+        if is_closing {
             detach(engine, &inner);
         } else {
             position += 1;

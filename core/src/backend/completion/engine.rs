@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) attached: Vec<Shared<Engine>>,
     /// Descriptors that calls wait for.
     pub(super) descriptors: usize,
+    /// Somebody may write to the wake descriptor, which only a look at the set finds.
+    pub(super) may_be_written: bool,
     pub(super) driver: Driver,
     /// The next poll returns at once.
     pub(super) is_woken: bool,
@@ -80,6 +82,7 @@ impl Engine {
             timers: Timers::new(),
             attached: Vec::new(),
             descriptors: 0,
+            may_be_written: false,
             driver: Driver::Nobody,
             is_woken: false,
             is_closing: false,
@@ -280,7 +283,8 @@ impl State {
         self.is_awake = true;
         self.sleeps_until = None;
         self.queue_due();
-        Begun { ready: self.ready.len(), listens: self.descriptors > 0 || !self.attached.is_empty() }
+        let listens = self.descriptors > 0 || self.may_be_written || !self.attached.is_empty();
+        Begun { ready: self.ready.len(), listens }
     }
 
     /// The driver sleeps now, unless there is something to do; answers up to when.
