@@ -1,5 +1,5 @@
-/* Everything at once on backends: threads submit, cancel, poll, free what is waited for and free the backends, and put new ones in
- * place, while others are at it. Each call that was submitted completes or is discarded, exactly once; what was taken comes back.
+/* Everything at once on backends: threads submit, cancel, poll, attach and detach, free what is waited for and free the backends, and
+ * put new ones in place, while others are at it. Each call that was submitted completes or is discarded, exactly once; what was taken comes back.
  *
  *     backend_stress [ROUNDS] [THREADS]
  *
@@ -31,7 +31,7 @@ typedef struct place {
 
 static _Atomic(place *) places[PLACES];
 static _Atomic(qz_cancel *) cancels[PLACES];
-static atomic_long granted, late, cancelled, freed, discarded, renewed, busy, pending_frees;
+static atomic_long granted, late, cancelled, freed, discarded, renewed, busy, pending_frees, nested;
 static long rounds = 20000;
 
 static void end_ticket(ticket *t) {
@@ -87,9 +87,10 @@ static void submit(place *p, qz_cancel *cancel, uint64_t dice) {
     end_ticket(t);
 }
 
-static void collect(place *p, const qz_completion *over) {
+/* Of the backend that was polled, or of one that is attached to it. */
+static void collect(const qz_completion *over) {
     ticket *t = over->user_data;
-    CHECK(t->place == p);
+    place *p = t->place;
     atomic_fetch_add(&p->completed, 1);
     CHECK((over->hold != NULL) == (over->status == QZ_OK && (t->what == LOCK || t->what == PERMIT)));
     switch (over->status) {
@@ -116,7 +117,14 @@ static void poll_some(place *p, uint64_t dice) {
     qz_status got = qz_backend_poll(p->backend, over, 1 + dice % BATCH, (int64_t)(dice >> 8) % 3, &len);
     if (got == QZ_ERR_BUSY) atomic_fetch_add(&busy, 1);
     CHECK(got == QZ_OK || got == QZ_ERR_BUSY || got == QZ_ERR_TIMEOUT || got == QZ_ERR_FREED);
-    for (size_t i = 0; got == QZ_OK && i < len; i++) collect(p, &over[i]);
+    for (size_t i = 0; got == QZ_OK && i < len; i++) collect(&over[i]);
+}
+
+/* One in another: freed, polled and submitted to as any. */
+static void nest(place *p, place *other, bool ends) {
+    qz_status got = ends ? qz_backend_detach(p->backend, other->backend) : qz_backend_attach(p->backend, other->backend);
+    if (got == QZ_OK) atomic_fetch_add(&nested, 1);
+    CHECK(got == QZ_OK || got == QZ_ERR_FREED || (ends ? got == QZ_ERR_INVALID_ARGUMENT : got == QZ_ERR_BUSY || got == QZ_ERR_DEADLOCK));
 }
 
 static void free_some(place *p, uint64_t dice) {
@@ -134,6 +142,8 @@ static void free_some(place *p, uint64_t dice) {
 
 static void renew(size_t at, uint64_t dice) {
     place *old = atomic_load(&places[at]), *new = new_place(old);
+    /* What is waited for goes first, now and then: while everybody submits and polls. */
+    for (uint64_t i = 0; dice % 2 == 0 && i < 3; i++) free_some(old, i | dice << 8);
     if (!atomic_compare_exchange_strong(&places[at], &old, new)) {
         CHECK(qz_backend_free(new->backend, 0) == QZ_OK);
         CHECK(qz_mutex_free(new->mutex, 0) == QZ_OK && qz_semaphore_free(new->semaphore, 0) == QZ_OK);
@@ -163,6 +173,8 @@ static void *work(void *argument) {
             cancel_some(at, dice >> 16);
         else if (dice % 17 == 0)
             (void)(dice & 1024 ? qz_notify_one(p->notify) : qz_backend_wake(p->backend));
+        else if (dice % 41 == 0)
+            nest(p, atomic_load(&places[(dice >> 16) % PLACES]), dice & 2048);
         else if ((dice >> 10) % 5 < 2)
             submit(p, dice & 16 ? atomic_load(&cancels[at]) : NULL, dice >> 16);
         else
@@ -196,11 +208,11 @@ int main(int argc, char **argv) {
             CHECK(close(p->pipe[0]) == 0 && close(p->pipe[1]) == 0);
         }
     printf("backend_stress: %ld calls: %ld granted, %ld late, %ld cancelled, %ld freed, %ld discarded; %ld renewed, %ld busy, "
-           "%ld frees pending\n",
+           "%ld frees pending, %ld nested\n",
            submitted, atomic_load(&granted), atomic_load(&late), atomic_load(&cancelled), atomic_load(&freed),
-           atomic_load(&discarded), atomic_load(&renewed), atomic_load(&busy), atomic_load(&pending_frees));
+           atomic_load(&discarded), atomic_load(&renewed), atomic_load(&busy), atomic_load(&pending_frees), atomic_load(&nested));
     /* Without each of these nothing was tested. */
     CHECK(atomic_load(&granted) > 100 && atomic_load(&late) > 0 && atomic_load(&cancelled) > 0 && atomic_load(&freed) > 0 &&
-          atomic_load(&discarded) > 0 && atomic_load(&renewed) > 0 && atomic_load(&busy) > 0);
+          atomic_load(&discarded) > 0 && atomic_load(&renewed) > 0 && atomic_load(&busy) > 0 && atomic_load(&nested) > 0);
     return 0;
 }
