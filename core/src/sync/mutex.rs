@@ -1,7 +1,7 @@
 //! A lock around a value.
 //!
-//! Fair: first in, first out; an unlock hands the lock to the first in line, so that nobody barges in. Whose turn it is, is the
-//! business of `turns.rs`. Here are the poison (as in the standard library), and the owner, who is told at once that he would
+//! Fair: first in, first out; an unlock hands the lock to the first in line, so that nobody barges in. That is the business of
+//! `turns.rs`. Here are the poison (as in the standard library), and the owner, who is told at once that he would
 //! wait for himself.
 //!
 //! # States
@@ -171,6 +171,7 @@ impl<T: ?Sized> Mutex<T> {
         self.value.get_mut()
     }
 
+    #[inline]
     fn wait_for_turn<G>(&self, wait: Wait<'_>) -> Result<Turn, LockError<G>> {
         wait.check()?;
         match self.try_turn::<G>() {
@@ -195,6 +196,7 @@ impl<T: ?Sized> Mutex<T> {
         self.turns.take_in_line().await.map(|()| Turn).map_err(|_| LockError::Closed)
     }
 
+    #[inline]
     fn try_turn<G>(&self) -> Result<Turn, TryLockError<G>> {
         self.turns.try_take().map(|()| Turn).map_err(|refused| match refused {
             NoTurn::Taken => TryLockError::Busy,
@@ -220,6 +222,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// By whoever holds it.
+    #[inline]
     fn unlock(&self) {
         self.owner.clear();
         self.turns.give_back();
@@ -228,14 +231,17 @@ impl<T: ?Sized> Mutex<T> {
 
 /// For holds of a handle, whose thread the hold knows, and which no panic of Rust's passes.
 impl Mutex<()> {
+    #[inline]
     pub(crate) fn take(&self, wait: Wait<'_>) -> Result<(), LockError<()>> {
         self.wait_for_turn(wait).map(|Turn| ())
     }
 
+    #[inline]
     pub(crate) fn try_take(&self) -> Result<(), TryLockError<()>> {
         self.try_turn().map(|Turn| ())
     }
 
+    #[inline]
     pub(crate) fn give_back(&self) {
         self.unlock();
     }

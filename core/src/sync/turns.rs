@@ -1,7 +1,8 @@
 //! Whose turn it is: one at a time, first in, first out.
 //!
-//! A word decides where nobody is in the way: one compare-and-swap takes the turn, one gives it back. Whoever finds it taken
-//! stands in the line, which is that of `tokio::sync::Semaphore`; there a permit is the turn, on its way to the first in line.
+//! A word decides where nobody is in the way: one compare-and-swap takes the turn, one gives it back. (A semaphore of tokio's
+//! takes three locked instructions to be given a permit back.) Whoever finds it taken stands in the line, which is that of
+//! `tokio::sync::Semaphore`: there a permit is the turn, on its way to the first in line.
 //!
 //! # States
 //!
@@ -19,23 +20,23 @@
 //! | take | nobody's | taken | has it |
 //! | wait | taken, n | taken, n + 1 | stands in line |
 //! | be served | taken, n | taken, n - 1 | has come from the line with its permit: has it |
-//! | give up | taken, n | taken, n - 1 | has left the line. Was n 1, it looks into the line for a turn that nobody waits for |
+//! | give up | taken, n | taken, n - 1 | has left the line; was n 1, it looks there for a turn that nobody waits for |
 //! | give back | taken, 0 | nobody's | |
-//! | hand over | taken, n > 0 | the same | puts a permit into the line, then looks at the word: is n 0 by then, it looks for it there |
-//! | close | any | closed | closes the line then: all in it are told, also one whose permit has come and who has not looked |
+//! | hand over | taken, n > 0 | the same | puts a permit into the line, then looks at the word: is n 0, it looks for it there |
+//! | close | any | closed | then closes the line: all in it are told, also one whose permit has come but who has not looked |
 //!
 //! # Invariants
 //!
-//! 1. *One turn.* While the word says taken (and not closed) there is one: with somebody who took it, or one permit in the line. Take makes
-//!    it, of none; give back ends it; hand over and be served, and who finds it in the line, only move it.
-//! 2. *Nobody barges in.* The word is not nobody's while somebody waits, so take succeeds only where nobody does; and who waits has
-//!    the place in line that tokio's queue gave it.
-//! 3. *No turn is left in the line.* A permit that is put there while n > 0 is for one of those n, each of which takes it or gives
-//!    up. Giving up at the same moment as a hand over, the last one changes the word and then looks into the line; who hands over puts
-//!    the permit there and then looks at the word, by a step that changes nothing but has a place in the order of changes. Either is the later one on the word: and
-//!    that one finds both, no waiter and the permit. Whoever finds the permit (there is one) has the turn, and gives it back anew.
-//! 4. *None is made by who gives up.* What was handed to a waiter that gives up, the line hands on, or keeps as a permit, before the
-//!    waiter is counted out: then (3) has it.
+//! 1. *One turn.* Take makes it, of none; give back ends it. In between somebody has it, or it is one permit in the line: hand
+//!    over, be served, and to find it in the line only move it.
+//! 2. *Nobody barges in.* The word is not nobody's while somebody waits, so take succeeds only where nobody does; and who
+//!    waits has the place in line that tokio's queue gave it.
+//! 3. *No turn is left in the line.* A permit that is put there while n > 0 is for one of those n: each takes it or gives up.
+//!    The last one that gives up changes the word and then looks into the line. Who hands over puts the permit there and then
+//!    looks at the word, by a step that changes nothing but has its place among the changes. One of the two is later on the
+//!    word, and finds both: no waiter, and the permit. Whoever takes that (there is one) has the turn, and gives it back anew.
+//! 4. *None is lost with who gives up.* What was handed to a waiter that gives up the line hands on, or keeps as a permit,
+//!    before the waiter is counted out: then (3) has it.
 //!
 //! # Orderings
 //!
@@ -56,6 +57,7 @@
 use crate::shim::{AtomicUsize, Ordering, const_fn};
 use crate::sync::queue::Semaphore;
 use std::mem::forget;
+use tokio::sync::SemaphorePermit;
 
 /// See the file head.
 pub(crate) struct Turns {
@@ -150,7 +152,7 @@ impl Turns {
 
     /// Takes a turn that nobody waits for out of the line; `false`: somebody else has, or will.
     fn find_in_line(&self) -> bool {
-        self.line.try_acquire().map(|permit| permit.forget()).is_ok()
+        self.line.try_acquire().map(SemaphorePermit::forget).is_ok()
     }
 
     /// Ends it: whoever waits, and whoever comes, is told so. Who has it may give it back.
