@@ -20,6 +20,7 @@ mod every_execution;
 mod free;
 mod freed_hooks;
 mod guard;
+mod hold;
 mod lane;
 mod mutex;
 mod notify;
