@@ -73,7 +73,12 @@ const NAMES: [(qz_status, &std::ffi::CStr); 19] = [
 ];
 
 impl From<Status> for qz_status {
+    #[inline]
     fn from(status: Status) -> qz_status {
+        // The usual one, without a look into the table.
+        if status == Status::Ok {
+            return qz_status::QZ_OK;
+        }
         let known = NAMES.iter().find(|(name, _)| *name as i32 == status.code());
         known.map_or(qz_status::QZ_ERR_PANIC, |(name, _)| *name)
     }

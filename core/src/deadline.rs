@@ -57,6 +57,7 @@ impl From<Duration> for Deadline {
 }
 
 #[cfg(all(unix, not(loom)))]
+#[inline]
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is writable. The monotonic clocks exist on every supported system, so the call cannot fail.
@@ -68,6 +69,7 @@ fn read(clock: libc::clockid_t) -> u64 {
 
 /// The monotonic clock as of its last tick, which may be some milliseconds ago: for what is told to people, at a tenth of the cost.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
+#[inline]
 pub(crate) fn last_tick() -> u64 {
     read(libc::CLOCK_MONOTONIC_COARSE)
 }

@@ -112,6 +112,7 @@ pub fn call<S: Into<Status>>(body: impl FnOnce() -> Result<S, Error>) -> Status 
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for any other negative number.
+#[inline]
 pub fn timeout(timeout_ms: i64) -> Result<Duration, Error> {
     match timeout_ms {
         INFINITE => Ok(Duration::MAX),
@@ -127,6 +128,7 @@ pub fn timeout(timeout_ms: i64) -> Result<Duration, Error> {
 ///
 /// # Safety
 /// `out` is NULL or writable.
+#[inline]
 pub unsafe fn write<V>(out: *mut V, value: V) -> Result<(), Error> {
     if out.is_null() {
         return Err(Error::Null);
@@ -191,6 +193,7 @@ pub unsafe fn open<T: Handle, C>(out: *mut *mut C, make: impl FnOnce() -> Result
 ///
 /// # Safety
 /// `out` is NULL or writable.
+#[inline]
 pub unsafe fn produce<C>(out: *mut *mut C, make: impl FnOnce() -> Result<*mut C, Error>) -> Status {
     call(|| {
         // SAFETY: the caller's promise.
@@ -292,6 +295,7 @@ pub unsafe fn hold_and_answer<T: Handle, V>(
 }
 
 /// Releases a hold; NULL is nothing to release.
+#[inline]
 pub fn release(hold: *mut impl Sized) -> Status {
     if hold.is_null() {
         return Status::Ok;

@@ -311,6 +311,7 @@ impl HandleGuard {
     }
 
     /// Opens the word; only for its sole owner.
+    #[inline]
     pub(crate) fn publish(&self, state: State) {
         self.word.publish(state);
     }

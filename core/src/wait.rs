@@ -84,6 +84,7 @@ impl<'a> Wait<'a> {
     ///
     /// # Errors
     /// [`Interrupted::Cancelled`].
+    #[inline]
     pub fn check(&self) -> Result<(), Interrupted> {
         if self.cancel.is_some_and(CancelToken::is_cancelled) { Err(Interrupted::Cancelled) } else { Ok(()) }
     }

@@ -285,6 +285,7 @@ impl Word {
     /// the directory.
     ///
     /// Release: who enters sees the object. Pairs with the acquire in [`Word::change`].
+    #[inline]
     pub fn publish(&self, state: State) {
         self.0.store(state.0, Ordering::Release);
     }

@@ -118,6 +118,60 @@ fn who_frees_sees_every_slot() {
     assert_eq!(dead, 0, "operations on a destroyed object");
 }
 
+/// Holds are taken by one thread and released by another, which looks at the object once more, while the handle is freed and
+/// replaced again and again: by frees that wait, and by frees that leave the end to the last release.
+#[test]
+fn holds_released_elsewhere_and_no_use_after_destruction() {
+    const HOLDS: u64 = 300_000;
+    static CURRENT: AtomicU64 = AtomicU64::new(0);
+    let show = |token: Token<Canary>| CURRENT.store(token.into_raw::<u8>().addr() as u64, Ordering::Release);
+    let new = || busy_canary(Box::leak(Box::new(AtomicBool::new(false))));
+    let released = AtomicU64::new(0);
+    let (mut lives, mut interrupted) = (0_u64, 0_u64);
+    let mut token = new();
+    show(token);
+    std::thread::scope(|scope| {
+        let (send, receive) = std::sync::mpsc::sync_channel(64);
+        scope.spawn(move || {
+            loop {
+                let address = usize::try_from(CURRENT.load(Ordering::Acquire)).expect("64 bits");
+                if address == 0 {
+                    return;
+                }
+                let token = Token::<Canary>::from_raw(std::ptr::without_provenance::<u8>(address));
+                if let Ok(hold) = token.hold(c"held") {
+                    send.send(hold).expect("it listens");
+                }
+            }
+        });
+        scope.spawn(|| {
+            for hold in receive {
+                assert!(hold.alive.load(Ordering::Relaxed), "a hold of a destroyed object");
+                drop(hold);
+                released.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while released.load(Ordering::Relaxed) < HOLDS {
+            std::thread::sleep(Duration::from_micros(100));
+            let next = new();
+            interrupted += u64::from(token.any().info().expect("alive").holds > 0);
+            if lives % 2 == 0 {
+                assert_eq!(token.free(FOREVER), Ok(Freed::Destroyed));
+            } else {
+                assert!(matches!(token.free(Duration::ZERO), Ok(Freed::Destroyed | Freed::Pending)));
+                assert_eq!(token.wait_freed(FOREVER), Ok(()), "nobody destroys it");
+            }
+            token = next;
+            show(token);
+            lives += 1;
+        }
+        CURRENT.store(0, Ordering::Release);
+    });
+    assert_eq!(token.free(FOREVER), Ok(Freed::Destroyed));
+    println!("{} holds, {lives} lives, {interrupted} of them ended with something held", released.into_inner());
+    assert!(lives > 10 && interrupted > 0, "the frees met no hold: nothing was tested");
+}
+
 /// Threads enter and leave the same busy handle without a pause, while it is freed and replaced again and again.
 /// `QUIESCENT_ENTRIES` sets another volume than ten million entries.
 #[test]

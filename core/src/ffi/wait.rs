@@ -3,10 +3,11 @@
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::ffi::{Status, call, last_error, produce, timeout};
-use crate::handle::{AnyHandle, Handle, HoldToken, Token};
+use crate::handle::{AnyHandle, Handle, Hold, HoldToken, Token};
 use crate::sync::CancelToken;
 use crate::wait::Wait;
 use std::ffi::CStr;
+use std::time::Duration;
 
 /// The cancel token that a C caller names; NULL is none. The caller keeps a share of it: the handle may be freed meanwhile.
 ///
@@ -68,6 +69,7 @@ pub unsafe fn wait_for_answer<T: Handle, V, E: Into<Error>>(
 ///
 /// # Safety
 /// `out_hold` is NULL or writable.
+#[inline]
 pub unsafe fn take<T: Handle, E: Into<Error>>(
     handle: *mut impl Sized,
     operation: &'static CStr,
@@ -86,6 +88,7 @@ pub unsafe fn take<T: Handle, E: Into<Error>>(
 ///
 /// # Safety
 /// As [`take`].
+#[inline]
 pub unsafe fn take_once<T: Handle, E: Into<Error>>(
     handle: *mut impl Sized,
     operation: &'static CStr,
@@ -136,6 +139,7 @@ pub fn lessen<T: Handle>(
 
 /// # Safety
 /// As [`take`].
+#[inline]
 unsafe fn take_if<T: Handle, E: Into<Error>>(
     handle: *mut impl Sized,
     operation: &'static CStr,
@@ -147,26 +151,54 @@ unsafe fn take_if<T: Handle, E: Into<Error>>(
 ) -> Status {
     let take = || {
         let timeout = timeout(timeout_ms)?;
+        if cancel.is_null() {
+            return take_of(handle, operation, timeout, None, may_wait, body);
+        }
         let cancel = cancel_token(cancel)?;
-        let hold = Token::<T>::from_raw(handle).wait_to_hold(operation)?;
-        let at_once = Wait::new(Deadline::PASSED, cancel.as_ref());
-        let (taken, waited) = match body(&hold, at_once).map_err(E::into) {
-            Err(Error::Timeout) if !timeout.is_zero() => {
-                may_wait(hold.own_holds())?;
-                // Not before: what need not wait needs no clock for it.
-                let wait = Wait::new(Deadline::after(timeout), cancel.as_ref());
-                (body(&hold, wait).map_err(E::into)?, true)
-            }
-            answer => (answer?, false),
-        };
-        hold.keep(taken, waited).map(HoldToken::into_raw)
+        take_of(handle, operation, timeout, cancel.as_ref(), may_wait, body)
     };
     // SAFETY: the caller's promise.
     let status = unsafe { produce(out_hold, take) };
-    say_who_has_it(handle, status)
+    if status == Status::Ok { status } else { say_who_has_it(handle, status) }
+}
+
+/// Compiled into its caller, twice: without a cancel token there is nothing to give back, and so nothing to keep.
+#[inline(always)]
+fn take_of<T: Handle, C, E: Into<Error>>(
+    handle: *mut impl Sized,
+    operation: &'static CStr,
+    timeout: Duration,
+    cancel: Option<&CancelToken>,
+    may_wait: impl FnOnce(u32) -> Result<(), Error>,
+    body: impl Fn(&T, Wait<'_>) -> Result<u64, E>,
+) -> Result<*mut C, Error> {
+    let hold = Token::<T>::from_raw(handle).wait_to_hold(operation)?;
+    match body(&hold, Wait::new(Deadline::PASSED, cancel)).map_err(E::into) {
+        Ok(taken) => hold.keep(taken, false),
+        Err(Error::Timeout) if !timeout.is_zero() => take_later(hold, timeout, cancel, may_wait, body),
+        Err(error) => Err(error),
+    }
+    .map(HoldToken::into_raw)
+}
+
+/// What was not there at once.
+#[cold]
+#[inline(never)]
+fn take_later<T: Handle, E: Into<Error>>(
+    hold: Hold<T>,
+    timeout: Duration,
+    cancel: Option<&CancelToken>,
+    may_wait: impl FnOnce(u32) -> Result<(), Error>,
+    body: impl Fn(&T, Wait<'_>) -> Result<u64, E>,
+) -> Result<HoldToken, Error> {
+    may_wait(hold.own_holds())?;
+    // Not before: what need not wait needs no clock for it.
+    let taken = body(&hold, Wait::new(Deadline::after(timeout), cancel)).map_err(E::into)?;
+    hold.keep(taken, true)
 }
 
 /// A refusal because somebody else has it.
+#[cold]
 fn say_who_has_it(handle: *mut impl Sized, status: Status) -> Status {
     let refused_for = [Error::Timeout, Error::Busy].into_iter().find(|error| Status::from(*error) == status);
     if let Some(error) = refused_for {

@@ -10,13 +10,12 @@ use crate::handle::life::Life;
 use crate::handle::misuse;
 use crate::handle::record::Record;
 use crate::handle::resolved::Resolved;
-use crate::handle::shell::{Refusal, Tenant};
-use crate::handle::slot::{Phase, Slot};
+use crate::handle::shell::Tenant;
 use crate::handle::token::Parts;
 use crate::handle::{Freed, process, vacant};
 use crate::word::State;
 use crate::{Deadline, Error, deadline};
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 use std::time::Duration;
 
 /// What a caller says is a handle: any value at all. Each call finds out, without a wild read and
@@ -76,31 +75,6 @@ impl AnyHandle {
         count(Counter::Opened);
         let generation = shell.open(tenant, deadline::last_tick());
         Ok(AnyHandle(Parts { key, index, generation }.join()))
-    }
-
-    /// Takes a hold, or begins to wait for one: as an operation in flight, but it may be released on any thread, and the
-    /// record knows since when. `explain` says what to answer if the shell refuses.
-    ///
-    /// # Errors
-    /// As [`AnyHandle::enter`].
-    ///
-    /// # Safety
-    /// As [`AnyHandle::enter`].
-    pub(crate) unsafe fn enter_to_hold(
-        self,
-        kind: AnyKind,
-        operation: *const c_char,
-        phase: Phase,
-        explain: impl FnOnce(Refusal) -> Error,
-    ) -> Result<(*mut c_void, Resolved, &'static Slot), Error> {
-        let resolved = Resolved::find(self.0)?;
-        let record = Record::current()?;
-        resolved.shell.admit(resolved.identity(Some(kind.bits()))).map_err(explain)?;
-        // Without a slot for it, it is counted out again.
-        let slot = record.note_hold(self.0, operation, phase, deadline::now()).inspect_err(|_| {
-            lane::leave_counted(resolved.shell, resolved);
-        })?;
-        Ok((resolved.shell.object(), resolved, slot))
     }
 
     /// Whether a new operation would be refused: `true` unless this is a handle that is open.

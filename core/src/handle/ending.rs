@@ -188,6 +188,7 @@ impl Shell {
     /// Ends a life that nobody ever enters, waits for or closes (a hold's), in one step: to one caller, who has what `look` saw
     /// of it right before. (The generation was this life's before the look and in the step.)
     #[allow(clippy::missing_errors_doc, reason = "the errors are the variants of `Refusal`")]
+    #[inline]
     pub fn end_at_once<V>(&self, id: Identity, look: impl Fn() -> V) -> Result<(V, Vacated), Refusal> {
         let next = id.generation.wrapping_add(1);
         let mut seen = None;

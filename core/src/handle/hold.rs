@@ -45,8 +45,8 @@ impl RawHold {
     ) -> Result<(*mut c_void, RawHold), Error> {
         let explain = |refusal| misuse::refuse_entry(handle.bits(), kind, refusal);
         // SAFETY: the caller's promise.
-        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, Phase::Held, explain) }?;
-        Ok((object, RawHold { resolved, slot }))
+        let (resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, Phase::Held, explain) }?;
+        Ok((resolved.shell.object(), RawHold { resolved, slot }))
     }
 
     /// [`RawHold::take`] by a caller whose kind is beyond doubt; or the wait for a hold.
@@ -56,6 +56,7 @@ impl RawHold {
     ///
     /// # Safety
     /// As [`AnyHandle::enter`].
+    #[inline(always)]
     pub(crate) unsafe fn take_own(
         handle: AnyHandle,
         kind: AnyKind,
@@ -64,28 +65,39 @@ impl RawHold {
     ) -> Result<(*mut c_void, RawHold), Error> {
         let explain = |refusal| misuse::refuse(handle.bits(), refusal);
         // SAFETY: the caller's promise.
-        let (object, resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, phase, explain) }?;
-        Ok((object, RawHold { resolved, slot }))
+        let (resolved, slot) = unsafe { handle.enter_to_hold(kind, operation, phase, explain) }?;
+        Ok((resolved.shell.object(), RawHold { resolved, slot }))
     }
 
     /// Gives it back.
+    #[inline]
     pub fn release(self) {
         self.resolved.release(self.slot);
     }
 
+    #[cold]
+    #[inline(never)]
+    fn give_up(self, error: Error) -> Error {
+        self.give_back(false);
+        error
+    }
+
     /// Gives back what was taken (if the hold was lessened: the rest), and then the hold.
+    #[inline]
     fn give_back(self, is_lessened: bool) {
         self.resolved.give_back(self.slot, is_lessened);
         self.release();
     }
 
     /// The wait is over: `taken` is what the handle's kind takes back when the hold is given back.
+    #[inline]
     pub(crate) fn take_over(&self, taken: u64, since: u64) {
         self.slot.set_taken(taken);
         self.slot.set_phase(Phase::Held, since);
     }
 
     /// When it was taken, or begun to be waited for.
+    #[inline]
     pub(crate) fn since(&self) -> u64 {
         self.slot.since()
     }
@@ -99,14 +111,12 @@ impl RawHold {
     ///
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Limit`]; then the hold is given back.
+    #[inline(always)]
     pub fn into_token(self) -> Result<HoldToken, Error> {
         let key = process::key();
         let (index, shell) = match vacant::take() {
             Ok(taken) => taken,
-            Err(error) => {
-                self.give_back(false);
-                return Err(error);
-            }
+            Err(error) => return Err(self.give_up(error)),
         };
         let slot: *const Slot = self.slot;
         let tenant =
@@ -191,6 +201,7 @@ impl HoldToken {
     ///
     /// # Errors
     /// [`Error::Null`], [`Error::BadHandle`], [`Error::WrongKind`], [`Error::Forked`].
+    #[inline]
     pub fn release(self) -> Result<Freed, Error> {
         self.end(RawHold::give_back)
     }
@@ -217,7 +228,7 @@ impl HoldToken {
             let taken = hold.slot.taken();
             let object: *const T = hold.resolved.shell.object().cast_const().cast();
             Record::run_hook(hold.resolved.token, || {
-                // SAFETY: the hold is counted, so the object is alive, and it was just seen to be a `T`.
+                // SAFETY: the hold is in flight, so the object is alive, and it was just seen to be a `T`.
                 kind::contain(|| answer = Some(redeem(unsafe { &*object }, taken)));
             });
             hold.release();
@@ -226,6 +237,7 @@ impl HoldToken {
     }
 
     /// Ends it: `give_back` is called by the one call that does, and told whether the hold was lessened.
+    #[inline]
     fn end(self, give_back: impl FnOnce(RawHold, bool)) -> Result<Freed, Error> {
         let hold = Resolved::find(self.0.bits())?;
         let look = || (hold.shell.object().cast::<Slot>(), hold.shell.target());

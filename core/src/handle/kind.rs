@@ -260,6 +260,7 @@ pub(crate) fn is_kept_by_caller(kind: u64) -> bool {
 }
 
 /// The kind's object, from its token. The caller knows that a handle of it is counted.
+#[inline]
 fn object_of(kind: u64) -> Option<&'static KindObject> {
     let shell = DIRECTORY.get(Parts::of(kind)?.index)?;
     // SAFETY: a counted handle keeps its kind's object alive, and only kinds have this kind of object; even
@@ -272,7 +273,8 @@ pub(crate) fn hooks_of(shell: &Shell) -> Hooks {
     object_of(shell.kind()).map_or(NO_HOOKS, |kind| kind.hooks)
 }
 
-/// What takes back what holds of the object in `shell` had taken; one of them is counted.
+/// What takes back what holds of the object in `shell` had taken; one of them is in flight.
+#[inline]
 pub(crate) fn release_hook_of(shell: &Shell) -> Option<ReleaseHook> {
     object_of(shell.kind()).and_then(|kind| kind.on_release)
 }
@@ -320,6 +322,7 @@ pub fn hook_panics() -> u64 {
 
 /// Runs a hook written in Rust. A panic goes no further (Rust's panic hook has printed it by then) and
 /// is counted.
+#[inline]
 pub(crate) fn contain(hook: impl FnOnce()) {
     if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(hook)) {
         // Leaked: its own destructor may panic.

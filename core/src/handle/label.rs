@@ -20,6 +20,7 @@ impl Label {
     }
 
     /// Without text.
+    #[inline]
     pub fn clear(&self) {
         for word in &self.0 {
             // Relaxed, here and below: nothing hangs on it.

@@ -8,7 +8,8 @@
 //!
 //! A life begins in the counter lane, where a free needs no barrier. Its hazard lane is opened when it has been entered
 //! often enough to pay for that barrier ([`OPEN_AFTER`]); then every operation takes it, except while a `try_free` looks
-//! (flag *counted*). Holds are always counted: they may be released on another thread.
+//! (flag *counted*). Holds take the same lanes. They may be released on another thread: what is said of a leaver below is true
+//! of whoever leaves.
 //!
 //! # Protocol
 //!
@@ -40,7 +41,7 @@
 //!    life stores that life's token, finds another generation, and leaves. One whose token is an earlier life's finds another
 //!    token in the shell, which it reads after the word and before it looks again.
 //! 4. *What an operation did* comes before the destructor: the closer's look at the slot (acquire) reads the store that
-//!    cleared it (release), or a later one of the same thread.
+//!    cleared it (release), or a later one of its owner, who had found it empty (acquire).
 //!
 //! # Why the end is not lost, and has one owner
 //!
@@ -61,7 +62,8 @@
 //!
 //! - A thread's first enter links its record before it stores a slot, and looks at the word after that: if the closer's
 //!   barrier came before the link, that look sees the closed word. A closer skips the barrier while no other thread has
-//!   ever linked a record; both sides have a full fence between the two steps then (`record.rs`).
+//!   ever linked a record; both sides have a full fence between the two steps then (`record.rs`). For the same reason a
+//!   thread without a record that releases a hold executes a full fence in place of the light barrier.
 //! - A thread that ends inside leaves its slot filled: the free stays pending, and reports it.
 //! - A signal handler that enters on top of its thread takes slots that the thread does not use, and leaves what it entered
 //!   (`record.rs`). An enter or a leave that it interrupted goes on as if the handler had run before or after it.
@@ -198,6 +200,18 @@ fn leave_changed<L: Life + Copy>(shell: &Shell, life: L, now: State) {
     }
 }
 
+/// The same, for a thread without a record, which the closer may not have known of when it skipped the heavy barrier.
+#[cold]
+pub fn leave_as_stranger<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
+    if slot.is_filled_with(token) {
+        slot.clear();
+        barrier::full();
+        leave_changed(shell, life, shell.look());
+    } else {
+        leave_noted(shell, life, token, slot);
+    }
+}
+
 /// A leave of what is not in the hazard lane.
 #[cold]
 fn leave_noted<L: Life + Copy>(shell: &Shell, life: L, token: u64, slot: &Slot) {
@@ -215,7 +229,7 @@ pub fn leave_closed<L: Life + Copy>(shell: &Shell, life: L) {
 }
 
 /// Leaves what was counted, and ends the life if that is left to this caller.
-#[inline(never)]
+#[inline]
 pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) {
     let is_owner = match shell.depart() {
         Departure::Plain | Departure::NotInside => false,
@@ -223,8 +237,15 @@ pub fn leave_counted<L: Life + Copy>(shell: &Shell, life: L) {
         Departure::LastCounted => claims_end(shell, &life),
     };
     if is_owner {
-        end(shell, &life);
+        end_deferred(shell, &life);
     }
+}
+
+/// The end was left to this leave.
+#[cold]
+#[inline(never)]
+fn end_deferred<L: Life>(shell: &Shell, life: &L) {
+    end(shell, life);
 }
 
 /// Before the first look at the slots of a life that the caller has just closed (or counted): from here on they tell of
@@ -250,7 +271,8 @@ pub fn claims_end<L: Life>(shell: &Shell, life: &L) -> bool {
         barrier::full();
         let Some(closed) = shell.last_counted(life.generation()) else { return false };
         // After the look at the word: see 9.
-        if in_slots(life) > 0 {
+        barrier::full();
+        if life.is_protected() {
             return false;
         }
         match shell.last_out(closed) {

@@ -19,6 +19,10 @@ pub trait Life {
     fn may_wait_for_itself_later(&self) -> bool;
     /// How many slots protect it; to be asked through `lane::in_slots`.
     fn protecting(&self) -> u32;
+    /// Whether any does, with the fence of `lane::in_slots` before it. It need not look further than to the first.
+    fn is_protected(&self) -> bool {
+        self.protecting() > 0
+    }
     /// Whether no other thread has slots; to be asked through `lane::settle`.
     fn is_alone(&self) -> bool;
     /// It was over when a free that named it looked.

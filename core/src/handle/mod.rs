@@ -89,7 +89,7 @@ pub mod pieces {
     pub use super::ending::{Close, TryClose, Vacated};
     pub use super::free::{Begun, Closing, Outlived, begin, finish, free, outlive, try_free};
     pub use super::freed_hooks::{FreedHook, register, run_ended};
-    pub use super::lane::{claims_end, enter, leave, leave_closed, leave_counted, settle};
+    pub use super::lane::{claims_end, enter, leave, leave_as_stranger, leave_closed, leave_counted, settle};
     pub use super::life::{Life, end};
     pub use super::ownership::Ownership;
     pub use super::shell::{Identity, Lessened, Refusal, Shell, Tenant};

@@ -10,8 +10,8 @@ use crate::handle::lane::{self, BySlot};
 use crate::handle::misuse;
 use crate::handle::record::Record;
 use crate::handle::resolved::Resolved;
-use crate::handle::shell::Shell;
-use crate::handle::slot::Slot;
+use crate::handle::shell::{Refusal, Shell};
+use crate::handle::slot::{Phase, Slot};
 use crate::word::State;
 use std::ffi::{c_char, c_void};
 
@@ -72,7 +72,7 @@ impl AnyHandle {
         operation: *const c_char,
     ) -> Result<*mut c_void, Option<&'static Slot>> {
         let Some(record) = Record::existing() else { return Err(None) };
-        match self.attempt(record, kind, operation) {
+        match self.attempt(record, record.early_slot(), kind, operation) {
             AtOnce::In(entry) => {
                 record.begin(entry.slot(), entry.shell());
                 Ok(entry.object())
@@ -107,10 +107,17 @@ impl AnyHandle {
         }
     }
 
-    /// Enters by the hazard lane, if it is open, and one of the first two slots of `record`, the calling thread's, is empty.
+    /// Enters by the hazard lane, if it is open, noted in `slot` (if there is one): an empty one of `record`, the calling
+    /// thread's.
     #[inline(always)]
-    fn attempt(self, record: &'static Record, kind: AnyKind, operation: *const c_char) -> AtOnce {
-        let Some(slot) = record.early_slot() else { return AtOnce::Not };
+    fn attempt(
+        self,
+        record: &'static Record,
+        slot: Option<&'static Slot>,
+        kind: AnyKind,
+        operation: *const c_char,
+    ) -> AtOnce {
+        let Some(slot) = slot else { return AtOnce::Not };
         let Some((shell, seen)) = self.seen_before(record).or_else(|| self.found_by(record)) else {
             return AtOnce::Not;
         };
@@ -173,7 +180,7 @@ impl AnyHandle {
         operation: *const c_char,
     ) -> Result<RawEntry, Option<&'static Slot>> {
         let Some(record) = Record::existing() else { return Err(None) };
-        match self.attempt(record, kind, operation) {
+        match self.attempt(record, record.early_slot(), kind, operation) {
             AtOnce::In(entry) => Ok(entry),
             AtOnce::Not => Err(None),
             AtOnce::Filled(slot) => Err(Some(slot)),
@@ -218,6 +225,51 @@ impl AnyHandle {
             }
             Err(refusal) => Err(misuse::refuse(self.bits(), refusal)),
         }
+    }
+
+    /// Takes a hold, or begins to wait for one: as an operation in flight, but it may be released on any thread, and the
+    /// record knows since when. `explain` says what to answer if the shell refuses.
+    ///
+    /// # Errors
+    /// As [`AnyHandle::enter`].
+    ///
+    /// # Safety
+    /// As [`AnyHandle::enter`].
+    #[inline(always)]
+    pub(crate) unsafe fn enter_to_hold(
+        self,
+        kind: AnyKind,
+        operation: *const c_char,
+        phase: Phase,
+        explain: impl FnOnce(Refusal) -> Error,
+    ) -> Result<(Resolved, &'static Slot), Error> {
+        let at_once = match Record::existing() {
+            Some(record) => self.attempt(record, record.early_hold(phase), kind, operation),
+            None => AtOnce::Not,
+        };
+        match at_once {
+            AtOnce::In(entry) => Ok((Resolved { token: self.bits(), shell: entry.shell() }, entry.slot())),
+            AtOnce::Not => self.hold_after(kind, operation, phase, None, explain),
+            AtOnce::Filled(slot) => self.hold_after(kind, operation, phase, Some(slot), explain),
+        }
+    }
+
+    /// The whole of [`AnyHandle::enter_to_hold`].
+    #[cold]
+    #[inline(never)]
+    fn hold_after(
+        self,
+        kind: AnyKind,
+        operation: *const c_char,
+        phase: Phase,
+        filled: Option<&'static Slot>,
+        explain: impl FnOnce(Refusal) -> Error,
+    ) -> Result<(Resolved, &'static Slot), Error> {
+        self.empty(filled);
+        let resolved = Resolved::find(self.bits())?;
+        let slot = Record::current()?.vacant_hold(phase)?;
+        lane::enter(resolved.shell, resolved, kind.bits(), self.bits(), slot, operation).map_err(explain)?;
+        Ok((resolved, slot))
     }
 
     /// Ends the latest operation on this handle that the calling thread began with [`AnyHandle::enter`] (or detached from its

@@ -29,6 +29,7 @@ pub(crate) fn mark() -> u64 {
 }
 
 /// This process's key; 0 before the first handle.
+#[inline]
 pub(crate) fn key() -> u32 {
     let mark = mark();
     if mark == NOT_DRAWN { 0 } else { Parts::of(mark).map_or(0, |parts| parts.key) }

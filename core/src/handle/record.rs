@@ -118,6 +118,7 @@ impl Record {
     }
 
     /// The calling thread's record, if it has one.
+    #[inline]
     pub(crate) fn existing() -> Option<&'static Record> {
         current::get()
     }
@@ -259,22 +260,18 @@ impl Record {
         unsafe { &*outer }.set_since(order);
     }
 
-    /// Notes a hold of the calling thread, whose record this is.
+    /// An empty slot for a hold of the calling thread, whose record this is, dated now. It has taken nothing yet.
     ///
     /// # Errors
     /// [`Error::NoMemory`], possible only when all slots so far are taken.
-    pub(crate) fn note_hold(
-        &'static self,
-        token: u64,
-        operation: *const c_char,
-        phase: Phase,
-        since: u64,
-    ) -> Result<&'static Slot, Error> {
-        let slot = self.holds.vacant()?;
-        slot.set_phase(phase, since);
-        slot.set_taken(0);
-        slot.fill(token, operation);
-        Ok(slot)
+    pub(crate) fn vacant_hold(&'static self, phase: Phase) -> Result<&'static Slot, Error> {
+        self.holds.vacant().map(|slot| slot.for_hold(phase))
+    }
+
+    /// One of the first two of those, if one of them is empty.
+    #[inline(always)]
+    pub(crate) fn early_hold(&'static self, phase: Phase) -> Option<&'static Slot> {
+        self.holds.one_of_two().map(|slot| slot.for_hold(phase))
     }
 
     /// The slot of the calling thread's latest operation on `token` that is left by its token alone. The caller is about to
@@ -355,6 +352,7 @@ impl Record {
     }
 
     /// The vacant shell that the calling thread, whose record this is, kept.
+    #[inline]
     pub(crate) fn take_spare(&self) -> Option<u32> {
         let index = self.spare.load(Ordering::Relaxed).checked_sub(1)?;
         self.spare.store(0, Ordering::Relaxed);
@@ -363,6 +361,7 @@ impl Record {
 
     /// Keeps a vacant shell; `false`: there is one already. (If a signal handler's leave is the last one out of a handle just
     /// between the two steps, the shell that it kept is lost: a hundred bytes.)
+    #[inline]
     pub(crate) fn keep_spare(&self, index: u32) -> bool {
         let is_free = self.spare.load(Ordering::Relaxed) == 0;
         if is_free {
@@ -402,6 +401,7 @@ impl Record {
     }
 
     /// Runs a hook of `token`'s, known to be inside it.
+    #[inline]
     pub(crate) fn run_hook(token: u64, hook: impl FnOnce()) {
         // Without memory for a record the hook runs all the same; a free from inside it then waits out its
         // deadline.
@@ -430,6 +430,12 @@ mod tests {
         slot
     }
 
+    fn note_hold(record: &'static Record, token: u64, phase: Phase) -> &'static Slot {
+        let slot = record.vacant_hold(phase).expect("memory");
+        slot.fill(token, c"hold".as_ptr());
+        slot
+    }
+
     fn on_a_thread<R: Send>(body: impl FnOnce(&'static Record) -> R + Send) -> R {
         let run = || body(Record::current().expect("memory"));
         std::thread::scope(|scope| scope.spawn(run).join()).expect("no panic")
@@ -442,7 +448,7 @@ mod tests {
         for _ in 0..10_000 {
             on_a_thread(|record| {
                 note_operation(record, TOKEN, c"").clear();
-                record.note_hold(TOKEN, ptr::null(), Phase::Held, 0).expect("memory").clear();
+                note_hold(record, TOKEN, Phase::Held).clear();
             });
         }
         // Other tests of this program have threads, too, and a thread's record ends a little after its join.
@@ -453,8 +459,7 @@ mod tests {
     #[test]
     fn a_record_with_something_in_flight_is_nobody_elses() {
         let token = TOKEN + 2;
-        let (record, slot) = on_a_thread(|record| (record, record.note_hold(token, c"hold".as_ptr(), Phase::Held, 0)));
-        let slot = slot.expect("memory");
+        let (record, slot) = on_a_thread(|record| (record, note_hold(record, token, Phase::Held)));
         let ended = std::time::Instant::now();
         while !record.has_ended() {
             assert!(ended.elapsed().as_secs() < 20, "the record of a thread that ended is still owned");
@@ -469,12 +474,30 @@ mod tests {
         assert_eq!(sightings(token).count(), 0);
     }
 
+    /// However fast one follows the other, so that passing on the first does not pass on the second.
+    #[test]
+    fn each_hold_of_a_slot_has_its_own_time_which_is_not_to_come() {
+        on_a_thread(|record| {
+            let start = crate::deadline::last_tick();
+            let mut last = 0;
+            for _ in 0..10_000 {
+                let slot = note_hold(record, TOKEN + 10, Phase::Held);
+                let since = slot.since();
+                // Told to four nanoseconds.
+                assert!(since > last && since + 4 > start && since <= crate::deadline::now());
+                assert_eq!(slot.phase(), Phase::Held);
+                slot.clear();
+                last = since;
+            }
+        });
+    }
+
     #[test]
     fn what_a_thread_has_in_flight_of_its_own() {
         let token = TOKEN + 4;
         on_a_thread(|record| {
             assert_eq!(record.own(token), Own { entries: 0, holds: 0 });
-            let note = |token| record.note_hold(token, c"hold".as_ptr(), Phase::Waiting, 0).expect("memory");
+            let note = |token| note_hold(record, token, Phase::Waiting);
             let hold = note(token);
             note(token + 2).clear();
             assert_eq!(record.own(token), Own { entries: 1, holds: 0 }, "it waits");
@@ -485,7 +508,7 @@ mod tests {
             let first = note_operation(record, token, c"first");
             let second = note_operation(record, token, c"second");
             assert_eq!(record.own(token), Own { entries: 2, holds: 1 });
-            assert_eq!((protecting(token), protecting(token + 2)), (2, 1), "holds are counted");
+            assert_eq!((protecting(token), protecting(token + 2)), (3, 1), "two operations and a hold");
             let leave = |token, expected: &'static Slot, what| {
                 let taken = Record::take_begun(token).expect("inside");
                 assert!(ptr::eq(taken, expected), "{what}");

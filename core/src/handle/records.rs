@@ -16,7 +16,7 @@
 
 use crate::handle::current;
 use crate::handle::record::Record;
-use crate::handle::slot::Phase;
+use crate::handle::slot::{Phase, Slot};
 use crate::shim::{AtomicPtr, Ordering};
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -59,8 +59,16 @@ pub(crate) fn are_own() -> bool {
 
 /// How many slots protect `token`.
 pub(crate) fn protecting(token: u64) -> u32 {
-    let protecting = all().flat_map(Record::operations).filter(|slot| slot.protects(token));
-    u32::try_from(protecting.count()).unwrap_or(u32::MAX)
+    u32::try_from(slots().filter(|slot| slot.protects(token)).count()).unwrap_or(u32::MAX)
+}
+
+/// Whether any slot does. It looks up to the first.
+pub(crate) fn is_protected(token: u64) -> bool {
+    slots().any(|slot| slot.protects(token))
+}
+
+fn slots() -> impl Iterator<Item = &'static Slot> {
+    all().flat_map(|record| record.operations().chain(record.holds()))
 }
 
 /// Everybody's operations and holds on `token`, at some moment during the call.

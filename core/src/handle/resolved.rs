@@ -50,6 +50,7 @@ impl Resolved {
 
     /// Why `token` names none.
     #[cold]
+    #[inline(never)]
     fn explain(token: u64) -> Error {
         match Parts::of(token) {
             None if token == 0 => Error::Null,
@@ -77,6 +78,7 @@ impl Resolved {
     }
 
     /// Which shell it is.
+    #[inline]
     pub(crate) fn index(&self) -> u32 {
         Parts::unpack(self.token).index
     }
@@ -102,23 +104,24 @@ impl Resolved {
 
     /// Has the kind take back what the hold in `slot` has taken (the rest of it, if it was lessened), which is about to be
     /// released.
+    #[inline]
     pub(crate) fn give_back(&self, slot: &Slot, is_lessened: bool) {
         if slot.taken() == 0 || !slot.notes(self.token) {
             return;
         }
         if let Some(hook) = kind::release_hook_of(self.shell) {
-            // SAFETY: the hold is counted, so the object is alive; the rest is the contract of `AnyKind::new`.
+            // SAFETY: the hold is in flight, so the object is alive; the rest is the contract of `AnyKind::new`.
             Record::run_hook(self.token, || unsafe { hook(self.shell.object(), slot.taken(), is_lessened) });
         }
     }
 
     /// Releases a hold that is noted in `slot`, on whatever thread.
+    #[inline]
     pub(crate) fn release(&self, slot: &Slot) {
-        // In a forked child it is not: there, what was taken is the parent's.
-        if slot.notes(self.token) {
-            slot.clear();
-            // A slot stands for one count.
-            lane::leave_counted(self.shell, *self);
+        if Record::existing().is_some() {
+            lane::leave(self.shell, *self, self.token, slot, None);
+        } else {
+            lane::leave_as_stranger(self.shell, *self, self.token, slot);
         }
     }
 }
@@ -131,6 +134,10 @@ impl Life for Resolved {
 
     fn protecting(&self) -> u32 {
         records::protecting(self.token)
+    }
+
+    fn is_protected(&self) -> bool {
+        records::is_protected(self.token)
     }
 
     fn is_alone(&self) -> bool {

@@ -152,6 +152,7 @@ impl Shell {
 
     /// Moves `tenant` in and opens; answers the generation for the token. Only for the caller that took
     /// the shell from the directory.
+    #[inline]
     pub fn open(&self, tenant: Tenant, now: u64) -> u32 {
         let generation = self.guard.look().generation();
         // Relaxed: published by the word, read only by who entered (or who checks the generation afterwards).
@@ -192,6 +193,7 @@ impl Shell {
         self.object.load(Ordering::Relaxed)
     }
     /// What a hold holds. Stable as [`Shell::kind`].
+    #[inline]
     pub fn target(&self) -> u64 {
         self.target.load(Ordering::Relaxed)
     }

@@ -3,12 +3,14 @@
 //! | token | means |
 //! |---|---|
 //! | 0 | nothing |
-//! | odd: a handle's token | an operation in the hazard lane: this slot is what keeps the object alive; or a hold |
-//! | even: a token less one | an operation in the counter lane: the count keeps the object alive, the slot only tells of it |
+//! | odd: a handle's token | an operation or a hold in the hazard lane: this slot is what keeps the object alive |
+//! | even: a token less one | one in the counter lane: the count keeps the object alive, the slot only tells of it |
 //!
 //! The owner of the record takes slots, by plain stores; an operation's is cleared by its own thread, a hold's by
 //! whoever releases it.
 
+#[cfg(not(loom))]
+use crate::deadline;
 #[cfg(not(loom))]
 use crate::handle::shell::Shell;
 use crate::shim::{AtomicPtr, AtomicU64, Ordering, const_fn};
@@ -19,8 +21,8 @@ use std::ptr;
 pub struct Slot {
     token: AtomicU64,
     operation: AtomicPtr<c_char>,
-    /// Of a hold: when it was taken, or begun to be waited for, and in the low bits its [`Phase`]. Of an operation: see
-    /// `record.rs`, "Signals"; 0 if it has no place in that order.
+    /// Of a hold: when it was taken, or begun to be waited for, and in the low bits its [`Phase`]; it stays when the hold is
+    /// over. Of an operation: see `record.rs`, "Signals"; 0 if it has no place in that order.
     since: AtomicU64,
     /// Of an operation that is left by its token alone: the shell that the token names. Of a hold: what it has taken of what a
     /// ready-made kind hands out, a number and no address; null: nothing.
@@ -60,9 +62,13 @@ impl Slot {
         }
     }
 
+    /// For the owner.
+    ///
+    /// Acquire: pairs with the release of [`Slot::clear`], by another thread if a hold was in it. So what that thread did comes
+    /// before what the owner notes here next, and before whatever is done by who sees that.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.token.load(Ordering::Relaxed) == 0
+    pub fn is_empty(&self) -> bool {
+        self.token.load(Ordering::Acquire) == 0
     }
 
     /// Notes an operation in the hazard lane.
@@ -102,6 +108,7 @@ impl Slot {
 
     /// See the field; for the owner.
     #[cfg(not(loom))]
+    #[inline]
     pub(crate) fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)
     }
@@ -139,8 +146,26 @@ impl Slot {
         self.token.load(Ordering::Acquire) == token
     }
 
+    /// For a hold that begins, in `phase`, and has taken nothing yet. The owner fills it next.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn for_hold(&self, phase: Phase) -> &Slot {
+        self.date(phase);
+        self.set_taken(0);
+        self
+    }
+
+    /// Of a hold that begins, in `phase`: since now, as of the clock's last tick; but later than every one before it in this
+    /// slot, so that its time is its own. (By four nanoseconds, in which no hold comes and goes: so it is never to come.)
+    #[cfg(not(loom))]
+    #[inline]
+    fn date(&self, phase: Phase) {
+        self.set_phase(phase, deadline::last_tick().max(self.since() + PHASE + 1));
+    }
+
     /// Of a hold: since when it is in `phase`.
     #[cfg(not(loom))]
+    #[inline]
     pub(crate) fn set_phase(&self, phase: Phase, since: u64) {
         self.set_since(since & !PHASE | phase as u64);
     }
@@ -160,6 +185,7 @@ impl Slot {
 
     /// Of a hold: see the field. Whoever releases it has its token from the one who took it, and so comes after.
     #[cfg(not(loom))]
+    #[inline]
     pub(crate) fn set_taken(&self, taken: u64) {
         // Handles, and so holds, exist on 64-bit targets only.
         #[allow(clippy::cast_possible_truncation, reason = "see above")]
@@ -168,6 +194,7 @@ impl Slot {
 
     /// Of a hold: see the field.
     #[cfg(not(loom))]
+    #[inline]
     pub(crate) fn taken(&self) -> u64 {
         self.detail.load(Ordering::Relaxed).addr() as u64
     }
@@ -198,6 +225,7 @@ impl Slot {
 impl Phase {
     /// As `since` has it.
     #[cfg(not(loom))]
+    #[inline]
     pub(crate) fn of(since: u64) -> Phase {
         match since & PHASE {
             0 => Phase::Waiting,

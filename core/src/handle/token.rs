@@ -36,6 +36,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// The token of these parts.
+    #[inline]
     pub(crate) fn join(self) -> u64 {
         debug_assert!(self.key < 1 << KEY_BITS && self.index < 1 << INDEX_BITS && self.generation <= GENERATION_MAX);
         1 | u64::from(self.key) << KEY_SHIFT

@@ -127,7 +127,7 @@ unsafe extern "C" fn on_close<T: Handle>(object: *mut c_void, _ctx: *mut c_void)
 }
 
 unsafe extern "C" fn on_release<T: Handle>(object: *mut c_void, taken: u64, is_lessened: bool) {
-    // SAFETY: an object of this kind is a boxed `T`, alive: the hold is counted.
+    // SAFETY: an object of this kind is a boxed `T`, alive: the hold is in flight.
     let value = unsafe { &*object.cast::<T>() };
     contain(|| if is_lessened { value.on_release_rest(taken) } else { value.on_release(taken) });
 }
@@ -205,6 +205,7 @@ impl<T: Handle> Token<T> {
     ///
     /// # Errors
     /// As [`Token::enter`].
+    #[inline]
     pub(crate) fn wait_to_hold(self, operation: &'static CStr) -> Result<Hold<T>, Error> {
         // SAFETY: a `'static` C string.
         unsafe { self.enter_to_hold(operation.as_ptr(), Phase::Waiting) }
@@ -212,6 +213,7 @@ impl<T: Handle> Token<T> {
 
     /// # Safety
     /// `operation` is null or a C string that is never given back.
+    #[inline]
     unsafe fn enter_to_hold(self, operation: *const c_char, phase: Phase) -> Result<Hold<T>, Error> {
         // SAFETY: the caller's promise.
         let (object, hold) = unsafe { RawHold::take_own(self.handle, T::kind().expected(), operation, phase) }?;
@@ -323,6 +325,7 @@ impl<T: Handle> Hold<T> {
     ///
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Limit`].
+    #[inline]
     pub fn into_token(self) -> Result<HoldToken, Error> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped, so the hold is taken once.
@@ -336,6 +339,7 @@ impl<T: Handle> Hold<T> {
     ///
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Limit`]; then it is given back.
+    #[inline]
     pub(crate) fn keep(self, taken: u64, waited: bool) -> Result<HoldToken, Error> {
         self.hold.take_over(taken, if waited { deadline::now() } else { self.hold.since() });
         self.into_token()

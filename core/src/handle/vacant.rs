@@ -14,6 +14,7 @@ use crate::handle::token::GENERATION_MAX;
 ///
 /// # Errors
 /// [`Error::Limit`], [`Error::NoMemory`].
+#[inline]
 pub(crate) fn take() -> Result<(u32, &'static Shell), Error> {
     if let Some(index) = Record::existing().and_then(Record::take_spare) {
         if let Some(shell) = DIRECTORY.get(index) {
@@ -24,6 +25,7 @@ pub(crate) fn take() -> Result<(u32, &'static Shell), Error> {
 }
 
 /// Takes a shell back whose life is over, for its next one; unless its generations are used up.
+#[inline]
 pub(crate) fn give_back(index: u32, next_generation: u32) {
     let kept = next_generation <= GENERATION_MAX && Record::existing().is_some_and(|record| record.keep_spare(index));
     if !kept {

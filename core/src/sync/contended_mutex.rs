@@ -313,6 +313,7 @@ impl ContendedMutex<()> {
     ///
     /// # Errors
     /// [`LockError::Closed`], [`LockError::Interrupted`].
+    #[inline]
     pub fn take(&self, wait: Wait<'_>) -> Result<u64, LockError<()>> {
         wait.check()?;
         match self.try_take() {
@@ -345,6 +346,7 @@ impl ContendedMutex<()> {
     ///
     /// # Errors
     /// [`TryLockError::Closed`], [`TryLockError::Busy`].
+    #[inline]
     pub fn try_take(&self) -> Result<u64, TryLockError<()>> {
         self.mutex.try_take()?;
         Ok(self.taken(None))

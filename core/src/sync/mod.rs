@@ -37,6 +37,7 @@ mod rwlock_guards;
 #[cfg(not(loom))]
 mod rwlock_handle;
 mod semaphore;
+mod turns;
 
 pub use barrier::{Barrier, BarrierWaitError, BarrierWaitResult};
 pub use cancel::CancelToken;

@@ -1,18 +1,18 @@
 //! A lock around a value.
 //!
-//! Fair: first in, first out; an unlock hands the lock to the first in line, so that nobody barges in. The queue is that of
-//! `tokio::sync::Semaphore` with one permit. By hand are the poison (as in the standard library), and the owner, who is told
-//! at once that he would wait for himself.
+//! Fair: first in, first out; an unlock hands the lock to the first in line, so that nobody barges in. That is the business of
+//! `turns.rs`. Here are the poison (as in the standard library), and the owner, who is told at once that he would
+//! wait for himself.
 //!
 //! # States
 //!
-//! | permit | owner | means |
+//! | turn | owner | means |
 //! |---|---|---|
-//! | there | nobody | unlocked, nobody waits |
-//! | out | a thread | locked by that thread, by a call that blocks or tries |
-//! | out | nobody | locked by a future, or by a thread that has passed it on; or on its way to the first in line |
+//! | nobody's | nobody | unlocked, nobody waits |
+//! | taken | a thread | locked by that thread, by a call that blocks or tries |
+//! | taken | nobody | locked by a future, or by a thread that has passed it on; or on its way to the first in line |
 //!
-//! The owner is set after the permit is taken and cleared before it is given back, by whoever has it. A thread that finds
+//! The owner is set after the turn is taken and cleared before it is given back, by whoever has it. A thread that finds
 //! itself there set it, and has not cleared it: so it is told that it waits for itself only when it does.
 
 use crate::deadline::Deadline;
@@ -20,7 +20,7 @@ use crate::shim::const_fn;
 use crate::sync::lock_error::{LockError, TryLockError};
 use crate::sync::owner::Owner;
 use crate::sync::poison::{Calm, Poison};
-use crate::sync::queue::Semaphore;
+use crate::sync::turns::{NoTurn, Turns};
 use crate::wait::{Interrupted, Wait, block_on};
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// another thread. A wait that ends early leaves the line. In a forked child a lock that another thread of the parent held
 /// stays locked.
 pub struct Mutex<T: ?Sized> {
-    turn: Semaphore,
+    turns: Turns,
     owner: Owner,
     poison: Poison,
     value: UnsafeCell<T>,
@@ -61,7 +61,7 @@ pub struct OwnedMutexGuard<T: ?Sized> {
     value: PhantomData<Box<T>>,
 }
 
-/// A permit of the semaphore that stands for the lock, to be given back by [`Mutex::unlock`].
+/// The lock is the caller's, to be given back by [`Mutex::unlock`].
 struct Turn;
 
 impl<T> Mutex<T> {
@@ -70,7 +70,7 @@ impl<T> Mutex<T> {
         #[must_use]
         pub fn new(value: T) -> Mutex<T> {
             Mutex {
-                turn: Semaphore::const_new(1),
+                turns: Turns::new(),
                 owner: Owner::nobody(),
                 poison: Poison::new(),
                 value: UnsafeCell::new(value),
@@ -146,13 +146,13 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Ends it: whoever waits, and whoever comes, is answered "closed". Who holds it keeps it.
     pub fn close(&self) {
-        self.turn.close();
+        self.turns.close();
     }
 
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.turn.is_closed()
+        self.turns.is_closed()
     }
 
     /// Whether a panic left the value half-changed. As of some moment, unless the caller holds the lock.
@@ -171,6 +171,7 @@ impl<T: ?Sized> Mutex<T> {
         self.value.get_mut()
     }
 
+    #[inline]
     fn wait_for_turn<G>(&self, wait: Wait<'_>) -> Result<Turn, LockError<G>> {
         wait.check()?;
         match self.try_turn::<G>() {
@@ -192,24 +193,15 @@ impl<T: ?Sized> Mutex<T> {
 
     /// For a caller that has just tried.
     async fn turn_in_line<G>(&self) -> Result<Turn, LockError<G>> {
-        match self.turn.acquire_many(1).await {
-            Ok(permit) => {
-                permit.forget();
-                Ok(Turn)
-            }
-            Err(_) => Err(LockError::Closed),
-        }
+        self.turns.take_in_line().await.map(|()| Turn).map_err(|_| LockError::Closed)
     }
 
+    #[inline]
     fn try_turn<G>(&self) -> Result<Turn, TryLockError<G>> {
-        match self.turn.try_acquire_many(1) {
-            Ok(permit) => {
-                permit.forget();
-                Ok(Turn)
-            }
-            Err(tokio::sync::TryAcquireError::NoPermits) => Err(TryLockError::Busy),
-            Err(tokio::sync::TryAcquireError::Closed) => Err(TryLockError::Closed),
-        }
+        self.turns.try_take().map(|()| Turn).map_err(|refused| match refused {
+            NoTurn::Taken => TryLockError::Busy,
+            NoTurn::Closed => TryLockError::Closed,
+        })
     }
 
     fn enter(&self, _turn: &Turn) -> Result<MutexGuard<'_, T>, MutexGuard<'_, T>> {
@@ -230,22 +222,26 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// By whoever holds it.
+    #[inline]
     fn unlock(&self) {
         self.owner.clear();
-        self.turn.add_permits(1);
+        self.turns.give_back();
     }
 }
 
 /// For holds of a handle, whose thread the hold knows, and which no panic of Rust's passes.
 impl Mutex<()> {
+    #[inline]
     pub(crate) fn take(&self, wait: Wait<'_>) -> Result<(), LockError<()>> {
         self.wait_for_turn(wait).map(|Turn| ())
     }
 
+    #[inline]
     pub(crate) fn try_take(&self) -> Result<(), TryLockError<()>> {
         self.try_turn().map(|Turn| ())
     }
 
+    #[inline]
     pub(crate) fn give_back(&self) {
         self.unlock();
     }
@@ -322,7 +318,7 @@ impl<T: Default> Default for Mutex<T> {
 impl<T: ?Sized> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mutex")
-            .field("is_locked", &(self.turn.available_permits() == 0))
+            .field("is_locked", &self.turns.is_taken())
             .field("is_poisoned", &self.is_poisoned())
             .finish_non_exhaustive()
     }

@@ -138,8 +138,11 @@ mod stepped {
         }
 
         pub(crate) fn try_acquire_many(&self, permits: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+            // One that is refused is a mere look.
+            self.steps.look();
+            let permit = self.queue.try_acquire_many(permits)?;
             self.steps.change();
-            self.queue.try_acquire_many(permits)
+            Ok(permit)
         }
 
         pub(crate) fn add_permits(&self, permits: usize) {

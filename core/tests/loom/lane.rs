@@ -12,7 +12,7 @@ use std::ptr;
 use std::sync::Arc;
 
 /// An open house with a hazard lane, `counted` operations in the counter lane, and one in the slot of each of `parts`.
-fn open_lane<const N: usize>(counted: u32, parts: [usize; N]) -> Arc<House> {
+pub fn open_lane<const N: usize>(counted: u32, parts: [usize; N]) -> Arc<House> {
     let house = occupied(counted);
     assert!(house.shell.open_hazard_lane(1));
     for part in parts {
@@ -32,7 +32,7 @@ fn go_in(house: &House, part: usize) -> bool {
 }
 
 /// The rest of an operation that is noted in slot `part`.
-fn go_out(house: &House, part: usize) {
+pub fn go_out(house: &House, part: usize) {
     house.objects[0].operate(part);
     leave(&house.shell, &house.resident(), token(1), &house.slots[part], None);
 }

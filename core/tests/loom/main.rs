@@ -23,6 +23,7 @@ mod file_lock;
 mod free;
 mod freed_hooks;
 mod guard;
+mod hold;
 mod lane;
 mod mutex;
 mod notify;
