@@ -1704,7 +1704,7 @@ qz_status qz_filelock_free(qz_filelock *lock,
 /// `on_discard` may be NULL; it is called for each call that nobody collects, see qz_backend_free.
 ///
 /// - QZ_OK: `*out_backend` is the handle.
-/// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
+/// - QZ_ERR_IO (no more descriptors: qz_last_os_error(); or not on Linux), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
 ///   `*out_backend` is NULL.
 qz_status qz_backend_new(void (*on_discard)(void *user_data, void *ctx),
                          void *ctx,

@@ -1,15 +1,20 @@
 //! Backends: calls that complete, in place of calls that block.
 
-use crate::cancel::qz_cancel;
 use crate::hold::qz_hold;
 use crate::status::qz_status;
 use quiescent_core::backend::CompletionBackend;
 use quiescent_core::backend::completion::{Completion, PollError};
-use quiescent_core::ffi::{self, Status, Submission};
+use quiescent_core::ffi::{self, Status};
 use quiescent_core::{Deadline, Error};
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::ffi::c_void;
+#[cfg(unix)]
+use {
+    crate::cancel::qz_cancel,
+    quiescent_core::ffi::Submission,
+    std::ffi::c_int,
+    std::os::fd::{AsRawFd, IntoRawFd},
+};
 
 /// Completes calls: an asynchronous call (`qz_…_async`) does what the blocking one does, but returns at once and ends as
 /// a completion, which qz_backend_poll hands out; or an event loop watches qz_backend_fd and polls when that is
@@ -62,7 +67,7 @@ const _: () = assert!(
 /// `on_discard` may be NULL; it is called for each call that nobody collects, see qz_backend_free.
 ///
 /// - QZ_OK: `*out_backend` is the handle.
-/// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
+/// - QZ_ERR_IO (no more descriptors: qz_last_os_error(); or not on Linux), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
 ///   `*out_backend` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_new(
@@ -151,6 +156,7 @@ pub unsafe extern "C" fn qz_backend_wake(backend: *mut qz_backend) -> qz_status 
 /// - QZ_OK: `*out_fd` is the descriptor, always the same.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
 ///   thread's first call).
+#[cfg(unix)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_fd(backend: *mut qz_backend, out_fd: *mut c_int) -> qz_status {
     let watch = |backend: &CompletionBackend| Ok(backend.watch().as_raw_fd());
@@ -165,6 +171,7 @@ pub unsafe extern "C" fn qz_backend_fd(backend: *mut qz_backend, out_fd: *mut c_
 /// - QZ_OK: `*out_fd` is the descriptor, closed by exec.
 /// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
 ///   QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
+#[cfg(unix)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_wake_fd(backend: *mut qz_backend, out_fd: *mut c_int) -> qz_status {
     let os_error = Cell::new(0);
@@ -229,6 +236,7 @@ pub unsafe extern "C" fn qz_backend_pending(backend: *mut qz_backend, out_pendin
 /// - QZ_ERR_IO (`fd` is no descriptor, or there are too many: qz_last_os_error()), QZ_ERR_INVALID_ARGUMENT
 ///   (`timeout_ms`, `interest`), QZ_ERR_NULL (`backend`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED,
 ///   QZ_ERR_FORKED (each of `backend` or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.
+#[cfg(unix)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_wait_fd_async(
     backend: *mut qz_backend,

@@ -55,7 +55,6 @@ pub unsafe extern "C" fn qz_barrier_wait(
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `value` is 1 for the leader, 0 for the others. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED: it is withdrawn.
 ///   QZ_ERR_FREED.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_barrier_wait_async(
     barrier: *mut qz_barrier,

@@ -164,7 +164,6 @@ pub unsafe extern "C" fn qz_filelock_holder(
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED,
 ///   QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_acquire_async(
     lock: *mut qz_filelock,

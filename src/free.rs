@@ -92,7 +92,6 @@ pub unsafe extern "C" fn qz_handle_wait_freed(h: *mut qz_handle, timeout_ms: i64
 ///   or `cancel`), QZ_ERR_NO_MEMORY: nothing was freed.
 /// - Completion: QZ_OK: this call freed it. QZ_ALREADY_FREED: another did. QZ_FREE_PENDING (at the deadline) and
 ///   QZ_ERR_CANCELLED: closed, but somebody is still inside; the last one out destroys the object.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_free_async(
     h: *mut qz_handle,
@@ -112,7 +111,6 @@ pub unsafe extern "C" fn qz_handle_free_async(
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED (each of `h` and `backend`, or of `cancel`, which may be NULL), QZ_ERR_FREED (`backend`,
 ///   or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: the object is destroyed. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_handle_wait_freed_async(
     h: *mut qz_handle,

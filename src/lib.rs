@@ -11,7 +11,6 @@
     reason = "the C contract is in the header's conventions and each function's comment"
 )]
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod backend;
 pub mod barrier;
 pub mod cache_aware_rundown;

@@ -128,7 +128,6 @@ pub unsafe extern "C" fn qz_mutex_stats_get(
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken,
 ///   and nobody stands in line any more.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_mutex_lock_async(
     mutex: *mut qz_mutex,

@@ -72,7 +72,6 @@ pub unsafe extern "C" fn qz_notify_all(notify: *mut qz_notify) -> qz_status {
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: woken. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: a wake-up for one that came meanwhile goes to
 ///   the next.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_notify_wait_async(
     notify: *mut qz_notify,

@@ -116,7 +116,6 @@ pub unsafe extern "C" fn qz_once_get_or_init(
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `value` is the value, to be cast to a pointer; it is destroyed with the cell. QZ_ERR_DEADLOCK (from
 ///   inside of `init`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED, or what `init` answered (QZ_ERR_IO, …).
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_once_get_or_init_async(
     once: *mut qz_once,

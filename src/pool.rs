@@ -360,7 +360,6 @@ pub unsafe extern "C" fn qz_pool_stats_get(
 /// - Completion: QZ_OK: `value` is the resource, to be cast to a pointer, `hold` gives it back. QZ_ERR_TIMEOUT,
 ///   QZ_ERR_CANCELLED, QZ_ERR_FREED, or what `create` answered (QZ_ERR_IO, …): nothing was taken, and nobody stands in
 ///   line any more.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_pool_acquire_async(
     pool: *mut qz_pool,

@@ -126,7 +126,6 @@ pub unsafe extern "C" fn qz_rwlock_downgrade(hold: *mut qz_hold) -> qz_status {
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken,
 ///   and nobody stands in line any more.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_read_async(
     rwlock: *mut qz_rwlock,
@@ -151,7 +150,6 @@ pub unsafe extern "C" fn qz_rwlock_read_async(
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken,
 ///   and nobody stands in line any more.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_rwlock_write_async(
     rwlock: *mut qz_rwlock,

@@ -121,7 +121,6 @@ pub unsafe extern "C" fn qz_semaphore_available(semaphore: *mut qz_semaphore, ou
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `hold` has the permits. QZ_ERR_INVALID_ARGUMENT (`permits` is 0, or more than there can be),
 ///   QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_semaphore_acquire_async(
     semaphore: *mut qz_semaphore,

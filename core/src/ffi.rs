@@ -62,7 +62,6 @@ mod pool;
 mod report;
 #[path = "ffi/status.rs"]
 mod status;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "ffi/submit.rs"]
 mod submit;
 #[path = "ffi/wait.rs"]
@@ -82,10 +81,10 @@ pub use pool::{
 };
 pub use report::report;
 pub use status::Status;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
+pub use submit::wait_descriptor_async;
 pub use submit::{
-    Refused, Submission, Taken, free_async, status_of, take_async, tell_os_error, wait_async, wait_descriptor_async,
-    wait_freed_async,
+    Refused, Submission, Taken, free_async, status_of, take_async, tell_os_error, wait_async, wait_freed_async,
 };
 pub use wait::{cancel_token, lessen, take, take_once, try_take, wait, wait_for_answer};
 pub use why::{Explain, Why};

@@ -48,6 +48,11 @@
 //! completions with the caller's own number in each is that of the kernel's `io_uring`; that a backend is driven by whoever waits, that
 //! of `mfio`.
 
+#![cfg_attr(
+    not(any(loom, target_os = "linux", target_os = "android")),
+    allow(dead_code, reason = "without a poller there is no backend to be made")
+)]
+
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::shared::Shared;
@@ -60,7 +65,7 @@ use std::io;
 use std::pin::Pin;
 
 mod call;
-#[cfg(not(loom))]
+#[cfg(all(unix, not(loom)))]
 mod descriptor;
 mod drive;
 mod engine;
@@ -69,7 +74,10 @@ mod entries;
 mod freeing;
 #[cfg(loom)]
 mod model;
-#[cfg(not(loom))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
+mod poller;
+#[cfg(not(any(loom, target_os = "linux", target_os = "android")))]
+#[path = "completion/no_poller.rs"]
 mod poller;
 mod timers;
 
@@ -82,7 +90,7 @@ use engine::{Driver, Engine};
 
 #[cfg(not(loom))]
 use crate::handle::HoldToken;
-#[cfg(not(loom))]
+#[cfg(all(unix, not(loom)))]
 pub use descriptor::WaitDescriptorError;
 #[cfg(loom)]
 use model::{HoldToken, Poller, Seen};
@@ -124,7 +132,7 @@ impl CompletionBackend {
     /// before; by whoever drops it. It takes four descriptors.
     ///
     /// # Errors
-    /// Of the operating system: no more descriptors, or no memory.
+    /// Of the operating system: no more descriptors, or no memory. Unsupported where it is not Linux.
     pub fn new(on_discard: impl Fn(usize) + Send + Sync + 'static) -> io::Result<CompletionBackend> {
         let out_of_memory = || io::Error::from(io::ErrorKind::OutOfMemory);
         let engine = Shared::try_new(Engine::new(Poller::new()?)).ok_or_else(out_of_memory)?;
@@ -207,7 +215,7 @@ impl CompletionBackend {
         });
         let attached = room.map_err(|_: std::collections::TryReserveError| AttachError::NoMemory).and_then(|()| {
             inner.watch();
-            self.engine.poller.attach(&inner.poller).map_err(AttachError::from)
+            self.engine.poller.attach(&inner.poller)
         });
         if attached.is_err() && !drive::detach(&self.engine, inner) {
             inner.state.with(|state| state.end_drive(&inner.poller));
@@ -282,15 +290,6 @@ impl Handle for CompletionBackend {
 impl fmt::Debug for CompletionBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletionBackend").field("pending", &self.pending()).finish_non_exhaustive()
-    }
-}
-
-impl From<io::Error> for AttachError {
-    fn from(error: io::Error) -> AttachError {
-        match error.raw_os_error() {
-            Some(libc::ELOOP) => AttachError::Circle,
-            _ => AttachError::Io(error),
-        }
     }
 }
 

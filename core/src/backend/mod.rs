@@ -22,7 +22,6 @@
 //! ready anew, and what came before it is seen by the poll.
 
 mod block_on;
-#[cfg(any(loom, target_os = "linux", target_os = "android"))]
 pub mod completion;
 mod container;
 mod error;
@@ -49,7 +48,6 @@ mod wakes;
 mod with_backend;
 
 pub use block_on::block_on;
-#[cfg(any(loom, target_os = "linux", target_os = "android"))]
 pub use completion::CompletionBackend;
 pub use container::{BackendContainer, BackendHandle, DynBackend};
 pub use error::BackendError;

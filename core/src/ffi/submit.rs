@@ -1,7 +1,9 @@
 //! The calls that do not wait, but complete on a backend.
 
 use crate::backend::CompletionBackend;
-use crate::backend::completion::{Completion, Outcome, WaitDescriptorError};
+#[cfg(unix)]
+use crate::backend::completion::WaitDescriptorError;
+use crate::backend::completion::{Completion, Outcome};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::ffi::{Status, call, cancel_token, free_timeout, last_error, timeout};
@@ -9,6 +11,7 @@ use crate::handle::{AnyHandle, Entry, Handle, Hold, Token};
 use crate::wait::Wait;
 use std::ffi::{CStr, c_void};
 use std::future::Future;
+#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -156,6 +159,7 @@ pub fn wait_freed_async<B, C>(handle: *mut impl Sized, operation: &'static CStr,
 ///
 /// # Safety
 /// `descriptor` is open, or a number that is none.
+#[cfg(unix)]
 pub unsafe fn wait_descriptor_async<B, C>(
     descriptor: i32,
     interest: u32,

@@ -22,7 +22,7 @@ impl Poller {
     /// The ring is gone with the sleep that it ended.
     pub(super) fn quiet(&self) {}
 
-    pub(super) fn attach(&self, _inner: &Poller) -> std::io::Result<()> {
+    pub(super) fn attach(&self, _inner: &Poller) -> Result<(), crate::backend::completion::AttachError> {
         Ok(())
     }
 

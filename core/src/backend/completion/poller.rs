@@ -12,6 +12,7 @@
 //! All of them are closed with this; what is rung late keeps it alive.
 
 use crate::backend::Event;
+use crate::backend::completion::AttachError;
 use crate::backend::completion::entries::{NO_KEY, Name};
 use crate::deadline::{self, Deadline};
 use std::io;
@@ -108,10 +109,12 @@ impl Poller {
     }
 
     /// Looks into `inner` whenever this is looked into.
-    ///
-    /// `ELOOP`: in a circle, or too deep; `EEXIST`: it is there.
-    pub(super) fn attach(&self, inner: &Poller) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, inner.as_fd(), libc::EPOLLIN, INSIDE)
+    pub(super) fn attach(&self, inner: &Poller) -> Result<(), AttachError> {
+        let attached = self.control(libc::EPOLL_CTL_ADD, inner.as_fd(), libc::EPOLLIN, INSIDE);
+        attached.map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => AttachError::Circle,
+            _ => AttachError::Io(error),
+        })
     }
 
     /// Ends what [`Poller::attach`] began.
