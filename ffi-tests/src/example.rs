@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How often a program that crashes may get away with it, or die of something else.
 pub const ATTEMPTS: usize = 10;
 /// What the documents call beside what is in the repository.
-const COMMANDS: [&str; 6] = ["cc", "pip", "python3", "git", "cd", "ln"];
+const COMMANDS: [&str; 7] = ["cc", "c++", "pip", "python3", "git", "cd", "ln"];
 const OF_CARGO: [&str; 4] = ["build", "test", "doc", "add"];
 
 /// Tries every piece of code of the document, and says how many programs were run.
