@@ -11,8 +11,8 @@ usage: cargo bench-report [--quick] [--only PART] [--out DIRECTORY]
 Measures Quiescent and what else there is, in one process, and writes README.md and plots.
 
   --quick          about half a minute, for a look; numbers are rough
-  --only PART      inline, boundary, frees, wake, storm, waits, file-lock or memory; may be
-                   repeated
+  --only PART      inline, boundary, frees, wake, storm, waits, completions, file-lock or memory;
+                   may be repeated
   --out DIRECTORY  where to write; else docs/benchmarks, or target/benchmarks for a quick or partial one
 ";
 
@@ -27,7 +27,8 @@ pub struct Arguments {
     pub out: Option<PathBuf>,
     /// Only tell how to call it.
     pub help: bool,
-    /// Do one measurement that needs a process of its own, and print it: see `parts/memory`, `parts/file_lock.rs`.
+    /// Do one measurement that needs a process of its own, and print it: see `parts/memory`,
+    /// `parts/completions`, `parts/file_lock.rs`.
     pub child: Option<String>,
 }
 

@@ -9,6 +9,7 @@
 //! | `rounds.rs`, `partner.rs` | who is measured when, and the second thread |
 //! | `stopwatch.rs`, `series.rs`, `thread.rs` | one batch; many of them; whether the thread stayed on its core |
 //! | `parts/` | the parts of the report, each a chapter |
+//! | `pages.rs` | how much memory is taken |
 //! | `libraries.rs`, `python.rs` | the shared libraries, and callers that are not Rust |
 //! | `goal.rs`, `chapter.rs`, `report.rs`, `plot.rs`, `scale.rs`, `machine.rs` | what is written |
 
@@ -19,6 +20,7 @@ mod goal;
 mod libraries;
 mod machine;
 mod membarrier;
+mod pages;
 mod partner;
 mod parts;
 mod plot;

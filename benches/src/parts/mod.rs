@@ -1,6 +1,7 @@
 //! The parts of the report.
 
 mod boundary;
+mod completions;
 mod drained;
 mod file_lock;
 mod frees;
@@ -13,6 +14,8 @@ mod wake;
 use crate::chapter::Chapter;
 use crate::error::Error;
 use crate::rounds::Plan;
+use std::env;
+use std::process::Command;
 use std::time::Duration;
 
 /// One part.
@@ -30,6 +33,8 @@ pub enum Part {
     Storm,
     /// Locks and holds.
     Waits,
+    /// Calls that complete on a backend.
+    Completions,
     /// Locks between processes.
     FileLock,
     /// Bytes, and what ended threads leave behind.
@@ -76,8 +81,17 @@ impl Extent {
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Part; 8] =
-        [Part::Inline, Part::Boundary, Part::Frees, Part::Wake, Part::Storm, Part::Waits, Part::FileLock, Part::Memory];
+    pub const ALL: [Part; 9] = [
+        Part::Inline,
+        Part::Boundary,
+        Part::Frees,
+        Part::Wake,
+        Part::Storm,
+        Part::Waits,
+        Part::Completions,
+        Part::FileLock,
+        Part::Memory,
+    ];
 
     /// On the command line.
     pub fn name(self) -> &'static str {
@@ -88,6 +102,7 @@ impl Part {
             Part::Wake => "wake",
             Part::Storm => "storm",
             Part::Waits => "waits",
+            Part::Completions => "completions",
             Part::FileLock => "file-lock",
             Part::Memory => "memory",
         }
@@ -102,6 +117,7 @@ impl Part {
             Part::Wake => wake::measure(extent),
             Part::Storm => storm::measure(extent),
             Part::Waits => waits::measure(extent),
+            Part::Completions => completions::measure(extent),
             Part::FileLock => file_lock::measure(extent),
             Part::Memory => memory::measure(extent),
         }
@@ -110,8 +126,25 @@ impl Part {
 
 /// What a process does that was started for one measurement.
 pub fn run_child(request: &str) -> Result<(), Error> {
-    match request.strip_prefix("file-lock:") {
-        Some(request) => file_lock::run_child(request),
+    if let Some(request) = request.strip_prefix("file-lock:") {
+        return file_lock::run_child(request);
+    }
+    match request.strip_prefix("pending:") {
+        Some(request) => completions::run_child(request),
         None => memory::run_child(request),
     }
+}
+
+/// Runs this program again, for one measurement in a process of its own: what it prints.
+fn ask(request: &str) -> Result<String, Error> {
+    let output = Command::new(env::current_exe()?).args(["--child", request]).output()?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(Error::new(format!("the child {request} failed: {}", String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+fn one_number(answer: &str) -> Result<f64, Error> {
+    answer.trim().parse().map_err(|_| Error::new(format!("a child said {answer:?} instead of a number")))
 }

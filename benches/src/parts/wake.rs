@@ -1,7 +1,7 @@
 //! How long after the last leave the free returns.
 
 use super::Extent;
-use super::drained::{self, ByToken, Drained, Make};
+use super::drained::{self, ByToken, Make};
 use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
@@ -29,7 +29,9 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
     for _ in 0..extent.wakes {
         for ((_, hold), results) in HOLDS.iter().zip(&mut results) {
             for ((_, _, make), series) in CONTESTANTS.iter().zip(results) {
-                series.add(trial(&*make(), *hold, cores)?, 1);
+                let drained = make();
+                let drain = || assert!(drained.drain(Duration::from_secs(5)), "five seconds are enough");
+                series.add(trial(|stay| drained.occupy(stay), drain, *hold, cores)?, 1);
             }
         }
     }
@@ -51,9 +53,15 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
     })
 }
 
-/// One drain: nanoseconds from the leave to the return.
-fn trial(drained: &dyn Drained, hold: Duration, cores: [usize; 2]) -> io::Result<Lap> {
-    let (inside, freeing) = (AtomicBool::new(false), AtomicBool::new(false));
+/// From just before the end of `occupy`, on the second core, to the return of `wait`, on the first one. `occupy` runs what it is
+/// given while it has what `wait` waits for: for so long.
+pub(super) fn trial(
+    occupy: impl Fn(&mut dyn FnMut()) + Sync,
+    wait: impl FnOnce(),
+    hold: Duration,
+    cores: [usize; 2],
+) -> io::Result<Lap> {
+    let (inside, waiting) = (AtomicBool::new(false), AtomicBool::new(false));
     let wait_for = |flag: &AtomicBool| {
         while !flag.load(Ordering::Acquire) {
             spin_loop();
@@ -63,9 +71,9 @@ fn trial(drained: &dyn Drained, hold: Duration, cores: [usize; 2]) -> io::Result
         let _pinned = Pinned::to(cores[1])?;
         let mut left = Instant::now();
         let before = Switches::now();
-        drained.occupy(&mut || {
+        occupy(&mut || {
             inside.store(true, Ordering::Release);
-            wait_for(&freeing);
+            wait_for(&waiting);
             let until = Instant::now() + hold;
             left = Instant::now();
             while left < until {
@@ -80,12 +88,11 @@ fn trial(drained: &dyn Drained, hold: Duration, cores: [usize; 2]) -> io::Result
         let occupant = scope.spawn(occupant);
         wait_for(&inside);
         let before = Switches::now();
-        freeing.store(true, Ordering::Release);
-        let drained = drained.drain(Duration::from_secs(5));
+        waiting.store(true, Ordering::Release);
+        wait();
         let returned = Instant::now();
         let undisturbed = Switches::now().involuntary == before.involuntary;
         let (left, was_undisturbed) = occupant.join().expect("it does not panic")?;
-        assert!(drained, "five seconds are enough");
         let took = returned.saturating_duration_since(left);
         Ok(if undisturbed && was_undisturbed { Lap::Took(took) } else { Lap::Disturbed })
     })

@@ -1,5 +1,6 @@
 //! Ours, the rivals, and what they are made of: each enters, touches its object, and leaves.
 
+pub mod completions;
 mod counters;
 pub mod file_locks;
 mod locks;

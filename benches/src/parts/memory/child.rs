@@ -1,6 +1,7 @@
 //! What the process does that measures its own memory.
 
 use crate::error::Error;
+use crate::pages::resident;
 use crate::stopwatch::{Lap, Stopwatch};
 use crate::subject::Payload;
 use crate::subjects::new_token;
@@ -10,7 +11,6 @@ use quiescent_core::handle::{AnyHandle, AnyKind, Hooks};
 use quiescent_core::{Freed, HandleGuard};
 use sharded_slab::Slab;
 use std::fmt::Write;
-use std::fs;
 use std::hint::black_box;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,14 +60,6 @@ fn growth<T>(make: impl FnOnce() -> T) -> Result<u64, Error> {
     let after = resident()?;
     drop(made);
     Ok(after.saturating_sub(before))
-}
-
-fn resident() -> Result<u64, Error> {
-    let statm = fs::read_to_string("/proc/self/statm")?;
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    // SAFETY: takes no pointers.
-    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok();
-    pages.zip(page).map(|(pages, page)| pages * page).ok_or_else(|| Error::new("cannot read /proc/self/statm"))
 }
 
 fn open_and_free(number: u32) {

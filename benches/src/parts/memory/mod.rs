@@ -3,12 +3,11 @@
 
 mod child;
 
-use super::Extent;
+use super::{Extent, one_number};
 use crate::chapter::{Chapter, Figure, FigureRow, OURS_IS_BLUE, Table, TableRow, few_samples, number};
 use crate::error::Error;
 use crate::goal::Goal;
 use crate::series::{Series, ratio};
-use std::process::Command;
 
 pub use child::run as run_child;
 use child::{CHURNED, LIVE};
@@ -113,20 +112,8 @@ pub fn measure(extent: Extent) -> Result<Chapter, Error> {
     })
 }
 
-/// Runs this program again, for one measurement: what it prints.
 fn ask(child: &str, extent: Extent) -> Result<String, Error> {
-    let program = std::env::current_exe()?;
-    let request = format!("{child}:{}", extent.threads);
-    let output = Command::new(program).args(["--child", &request]).output()?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(Error::new(format!("the child {child} failed: {}", String::from_utf8_lossy(&output.stderr))))
-    }
-}
-
-fn one_number(answer: &str) -> Result<f64, Error> {
-    answer.trim().parse().map_err(|_| Error::new(format!("a child said {answer:?} instead of a number")))
+    super::ask(&format!("{child}:{}", extent.threads))
 }
 
 /// One series a line: how many were dropped, then the samples.
