@@ -1,6 +1,6 @@
 """A number of callers wait for each other."""
 
-from ctypes import byref, c_bool
+from ctypes import byref, c_bool, c_void_p
 from typing import Optional
 
 from ._arguments import unsigned
@@ -36,7 +36,7 @@ class Barrier(AnyHandle):
     async def wait_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> bool:
         """As `wait`, in an event loop. A task that is cancelled withdraws its arrival, unless all had arrived."""
 
-        def submit(timeout_ms: int, token: int, backend: int, number: int) -> int:
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
             return int(qz.qz_barrier_wait_async(self._token, timeout_ms, token, backend, number))
 
         call = Call(f"an asynchronous wait at {self!r}", submit, lambda over: bool(over.value), of=self._token)

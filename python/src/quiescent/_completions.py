@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # whoever calls has it loaded
 
 T = TypeVar("T")
 
-Submit = Callable[[int, int, int, int], int]
+Submit = Callable[[int, c_void_p, int, int], int]
 """Submits a call: (timeout_ms, cancel, backend, user_data)."""
 
 _AT_ONCE = 256  # completions that a poll hands out; the others come with the loop's next round
@@ -85,6 +85,10 @@ class Call(Generic[T]):
         self.of, self.makes, self.init = of, makes, init
 
 
+_Owned = Dict[int, Tuple[c_void_p, Optional[Init]]]
+"""What belongs to each call: its cancel token, and what makes its value."""
+
+
 class _UnderWay(Generic[T]):
     """A call that was submitted. It keeps neither the backend nor the loop alive but through the future."""
 
@@ -94,6 +98,7 @@ class _UnderWay(Generic[T]):
         self.backend, self.number, self.call, self.future = weakref.ref(backend), number, call, future
         self.is_abandoned = False
         self.submitted: Optional[int] = None
+        """The status of its submission; None: not known."""
 
     def abandon(self) -> None:
         """Nobody awaits it any more. On any thread; on that of the loop it is over then."""
@@ -133,7 +138,7 @@ class _Backend:
         self._loop = weakref.ref(loop)
         self._numbers = itertools.count(1)
         self._under_way: Dict[int, _UnderWay[Any]] = {}
-        self._owned: Dict[int, Tuple[int, Optional[Init]]] = {}
+        self._owned: _Owned = {}
         self._refusals: List[Tuple[int, BaseException]] = []
         self._completions = (_abi.qz_completion * _AT_ONCE)()
         self._is_polling = False
@@ -150,22 +155,24 @@ class _Backend:
     ) -> _UnderWay[T]:
         """Begins a call, which will end `future`."""
         token, number = c_void_p(), next(self._numbers)
-        check(new_token(cancel, token))
-        assert token.value is not None
-        self._owned[number] = token.value, call.init
+        # First of all: wherever KeyboardInterrupt comes from here on, the end of the loop, at the latest, frees the token.
+        self._owned[number] = token, call.init
         under_way = self._under_way[number] = _UnderWay(self, number, call, future)
-        if call.init is not None:
-            inits[id(call.init)] = call.init
 
         def submit() -> int:
-            under_way.submitted = call.submit(timeout_ms, self._owned[number][0], self._token, number)
+            under_way.submitted = call.submit(timeout_ms, token, self._token, number)
             return under_way.submitted
 
         try:
+            under_way.submitted = new_token(cancel, token)
+            check(under_way.submitted)
+            if call.init is not None:
+                inits[id(call.init)] = call.init
+            under_way.submitted = None
             check(may_call_back(submit, of=call.of, refusals=self._refusals))
         except BaseException:
             if under_way.submitted is not None and under_way.submitted < 0:
-                self._forget(number)
+                self._forget(number)  # nothing was submitted
             else:
                 under_way.abandon()
             raise
@@ -225,14 +232,15 @@ class _Backend:
                 self.poll()
 
 
-def _give_up(token: int, init: Optional[Init]) -> None:
+def _give_up(token: c_void_p, init: Optional[Init]) -> None:
     """What belongs to a call that is over."""
-    qz.qz_cancel_free(token, 0)
+    if token.value:
+        qz.qz_cancel_free(token, 0)
     if init is not None:
         inits.pop(id(init), None)
 
 
-def _free(backend: int, owned: Dict[int, Tuple[int, Optional[Init]]]) -> None:
+def _free(backend: int, owned: _Owned) -> None:
     """The loop is closed or forgotten. What its calls had taken is given back. (A forked child is refused, which is right.)"""
     try:
         may_call_back(qz.qz_backend_free, backend, 0)

@@ -138,7 +138,7 @@ class AnyHandle:
         It waits for the holds of other tasks, too. It stays closed if the task is cancelled: the last one out destroys the object.
         """
 
-        def submit(timeout_ms: int, token: int, backend: int, number: int) -> int:
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
             status = int(qz.qz_handle_free_async(self._token, timeout_ms, token, backend, number))
             if status == _abi.QZ_OK:
                 self._forgotten.detach()
@@ -150,7 +150,7 @@ class AnyHandle:
     async def wait_freed_async(self, timeout: Optional[float] = None) -> None:
         """As `wait_freed`, in an event loop. Raises `TimedOut`."""
 
-        def submit(timeout_ms: int, token: int, backend: int, number: int) -> int:
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
             return int(qz.qz_handle_wait_freed_async(self._token, timeout_ms, token, backend, number))
 
         await complete(Call(f"an asynchronous wait for the end of {self!r}", submit, lambda over: None), timeout)

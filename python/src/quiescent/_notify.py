@@ -1,5 +1,6 @@
 """Waking one that waits, or all."""
 
+from ctypes import c_void_p
 from typing import Optional
 
 from ._cancel import CancelToken
@@ -39,7 +40,7 @@ class Notify(AnyHandle):
     async def wait_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> None:
         """As `wait`, in an event loop, but no signal ends it. A wake-up that reaches a cancelled task goes to the next in line."""
 
-        def submit(timeout_ms: int, token: int, backend: int, number: int) -> int:
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
             return int(qz.qz_notify_wait_async(self._token, timeout_ms, token, backend, number))
 
         def undo(_: None) -> None:

@@ -84,7 +84,7 @@ class Once(AnyHandle, Generic[T]):
         """As `get_or_init`, in an event loop, whose thread `init` runs in: it is for waiting until another thread has made it."""
         record = _callbacks.Init(init, self._on_destroy)
 
-        def submit(timeout_ms: int, token: int, backend: int, number: int) -> int:
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
             return int(
                 qz.qz_once_get_or_init_async(
                     self._token, _callbacks.once_init, id(record), timeout_ms, token, backend, number

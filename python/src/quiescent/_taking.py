@@ -59,7 +59,7 @@ def take_async(
     `makes`: the number of what runs callbacks for it (`Call`), if anything does.
     """
 
-    def submit(timeout_ms: int, token: int, backend: int, number: int) -> int:
+    def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
         return function(of.token, *arguments, timeout_ms, token, backend, number)
 
     def finish(over: Completion) -> SomeHold:

@@ -8,6 +8,7 @@ that loop. It takes loops that have `add_reader`, such as those of asyncio on Li
 """
 
 import enum
+from ctypes import c_void_p
 from typing import Optional, Protocol, Union
 
 from . import _abi
@@ -55,7 +56,7 @@ async def wait_fd(
         raise InvalidArgument(f"a descriptor is an int of C's: {number!r}")
     interest = (_abi.QZ_READABLE if readable else 0) | (_abi.QZ_WRITABLE if writable else 0)
 
-    def submit(timeout_ms: int, token: int, backend: int, user_data: int) -> int:
+    def submit(timeout_ms: int, token: c_void_p, backend: int, user_data: int) -> int:
         return int(qz.qz_backend_wait_fd_async(backend, number, interest, timeout_ms, token, user_data))
 
     def finish(over: Completion) -> Ready:
