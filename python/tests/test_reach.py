@@ -12,6 +12,7 @@ from quiescent import _abi, _handles
 
 SAME_AS_FREE = "as qz_handle_free, with a type that Python does not need"
 IN_A_STRUCT = "for structs of C and C++: Handle is for objects of Python's"
+ONE_LOOP = "a loop has one backend, which only it polls: loop.call_soon_threadsafe wakes it"
 CACHE_AWARE = "saves 30 ns between cores, of the 1000 that a call from Python takes: Rundown"
 NOT_REACHED = {
     **{f"qz_{kind}_free": SAME_AS_FREE for kind in
@@ -19,6 +20,8 @@ NOT_REACHED = {
     **{f"qz_guard_{verb}": IN_A_STRUCT for verb in ("try_enter", "leave", "begin_free", "wait_drained")},
     **{f"qz_cache_aware_rundown_{verb}": CACHE_AWARE for verb in
        ("new", "try_acquire", "release", "wait", "re_init", "delete")},
+    **{f"qz_backend_{verb}": ONE_LOOP for verb in ("wake", "wake_fd", "attach", "detach")},
+    "qz_backend_pending": "a number that asyncio.all_tasks tells as well",
     "qz_once_get": "the value could be destroyed before Python has looked it up: qz_once_hold",
 }  # fmt: skip
 # Those that the package itself needs, whatever else it does.

@@ -48,6 +48,7 @@ from ._report import (
 from ._rundown import References, Rundown
 from ._rwlock import RwLock, WriteHold
 from ._semaphore import Semaphore
+from ._taking import Taking
 
 __version__ = "0.1.0"
 
@@ -97,6 +98,7 @@ __all__ = [
     "Semaphore",
     "State",
     "SystemRefused",
+    "Taking",
     "TimedOut",
     "WriteHold",
     "WrongKind",

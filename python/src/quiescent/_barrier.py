@@ -1,10 +1,11 @@
 """A number of callers wait for each other."""
 
-from ctypes import byref, c_bool
+from ctypes import byref, c_bool, c_void_p
 from typing import Optional
 
 from ._arguments import unsigned
 from ._cancel import CancelToken
+from ._completions import Call, complete
 from ._errors import check
 from ._handles import AnyHandle, token_of
 from ._library import qz
@@ -31,3 +32,12 @@ class Barrier(AnyHandle):
 
         check(wait(call, timeout, token_of(cancel)))
         return is_leader.value
+
+    async def wait_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> bool:
+        """As `wait`, in an event loop. A task that is cancelled withdraws its arrival, unless all had arrived."""
+
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
+            return int(qz.qz_barrier_wait_async(self._token, timeout_ms, token, backend, number))
+
+        call = Call(f"an asynchronous wait at {self!r}", submit, lambda over: bool(over.value), of=self._token)
+        return await complete(call, timeout, token_of(cancel))

@@ -114,8 +114,8 @@ def _run_freed(number: int) -> None:
         run_last(callback)
 
 
-def _made(make: Callable[..., Any], *arguments: object) -> "Optional[Entry]":
-    """What `make` answers; None, if it raises, and then the call that needs it does."""
+def _made(number: int, make: Callable[..., Any], *arguments: object) -> "Optional[Entry]":
+    """What `make` answers, for the pool or call of this number; None, if it raises, and then the call that needs it does."""
     entry, is_made = Entry(None), []
 
     def call() -> None:
@@ -125,7 +125,7 @@ def _made(make: Callable[..., Any], *arguments: object) -> "Optional[Entry]":
     try:
         run(call)
     except BaseException as error:
-        if not carry(error, is_refusal=not is_made):
+        if not carry(error, refused=0 if is_made else number):
             unraisable(error, "create")
     return entry if is_made else None
 
@@ -134,7 +134,7 @@ def _init(number: int, out: Any) -> int:
     if is_interrupted():
         return _abi.QZ_ERR_CANCELLED
     init = inits[number]
-    entry = _made(init.make)
+    entry = _made(number, init.make)
     if entry is None:
         return _abi.QZ_ERR_IO
     entry.on_destroy = init.on_destroy
@@ -146,7 +146,7 @@ def _init(number: int, out: Any) -> int:
 def _create(timeout_ms: int, number: int, out: Any) -> int:
     if is_interrupted():
         return _abi.QZ_ERR_CANCELLED
-    entry = _made(pools[number].create, seconds(timeout_ms))
+    entry = _made(number, pools[number].create, seconds(timeout_ms))
     if entry is None:
         return _abi.QZ_ERR_IO
     entries[id(entry)] = entry

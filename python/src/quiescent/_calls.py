@@ -39,6 +39,8 @@ from ._arguments import DEFAULT_TIMEOUT
 from ._library import qz
 
 _Handlers = List[Tuple[int, Any]]
+Refusals = List[Tuple[int, BaseException]]
+"""What functions raised that make something, each with the number of what it makes."""
 
 # That of module signal, which makes enums of the numbers, takes ten times as long.
 _signal: Any = importlib.import_module("_signal")
@@ -52,11 +54,12 @@ def in_main_thread() -> bool:
 class _Call:
     """One call that may call back: what is raised when it has returned, and its signals."""
 
-    __slots__ = ("error", "refusal", "handlers", "noted")
+    __slots__ = ("error", "refusal", "refusals", "handlers", "noted")
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: "Optional[Refusals]" = None) -> None:
         self.error: Optional[BaseException] = None
         self.refusal: Optional[BaseException] = None
+        self.refusals = refusals
         self.handlers: _Handlers = []
         self.noted: List[Tuple[int, Optional[FrameType]]] = []
 
@@ -115,14 +118,16 @@ def stop_at_the_end() -> None:
         _stop_here.acquire()
 
 
-def may_call_back(function: Callable[..., int], *arguments: Any, of: Optional[int] = None) -> int:
+def may_call_back(
+    function: Callable[..., int], *arguments: Any, of: Optional[int] = None, refusals: Optional[Refusals] = None
+) -> int:
     """Calls a function of the library that may run a callback. All such calls go through here.
 
-    `of`: the handle, if nothing is called back as long as it is open.
+    `of`: the handle, if nothing is called back as long as it is open. `refusals`: where refusals go, of a call that drives others.
     """
     me = threading.get_ident()
     calls = _calls.setdefault(me, [])
-    call, depth = _Call(), len(calls)
+    call, depth = _Call(refusals), len(calls)
     calls.append(call)
     try:
         stop_at_the_end()
@@ -154,8 +159,10 @@ def _without_signals(call: _Call, function: Callable[..., int], arguments: Tuple
             call.run_handlers()
 
 
-def carry(error: BaseException, *, is_refusal: bool = False) -> bool:
+def carry(error: BaseException, *, refused: int = 0) -> bool:
     """Has the call that runs this callback raise it, when it has returned; a refusal only in place of QZ_ERR_IO.
+
+    `refused`: the number of what could not make something, if it is a refusal.
 
     False: nobody called (C code did, on a thread that never asked).
     """
@@ -163,7 +170,9 @@ def carry(error: BaseException, *, is_refusal: bool = False) -> bool:
     if not calls:
         return False
     call = calls[-1]
-    if is_refusal and isinstance(error, Exception):
+    if refused and call.refusals is not None:
+        call.refusals.append((refused, error))
+    elif refused and isinstance(error, Exception):
         call.refusal = error
     elif call.error is None or isinstance(call.error, Exception):
         call.error = error
@@ -173,7 +182,7 @@ def carry(error: BaseException, *, is_refusal: bool = False) -> bool:
 def is_interrupted() -> bool:
     """Whether the call that runs this callback will raise KeyboardInterrupt or the like: it should come to its end."""
     calls = _calls.get(threading.get_ident())
-    if not calls:
+    if not calls or calls[-1].refusals is not None:  # one that drives others: they have nothing to do with it
         return False
     call = calls[-1]
     return bool(call.noted) or not isinstance(call.error, (Exception, type(None)))

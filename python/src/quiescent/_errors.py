@@ -139,13 +139,17 @@ def last_error() -> str:
     return str(qz.qz_last_error().decode("utf-8", "replace"))
 
 
+def refusal(status: int, words: str, os_error: int) -> QuiescentError:
+    """The exception for a negative status; `os_error` counts with QZ_ERR_IO."""
+    if status == _abi.QZ_ERR_IO:
+        return SystemRefused(os_error, words)
+    error = _BY_STATUS.get(status, QuiescentError)(words)
+    error.status = status
+    return error
+
+
 def check(status: int) -> int:
     """The status again, unless it is a refusal: that is raised. To be called right after the function that answered."""
     if status >= 0:
         return status
-    words = last_error() or _abi.status_name(status)
-    if status == _abi.QZ_ERR_IO:
-        raise SystemRefused(int(qz.qz_last_os_error()), words)
-    error = _BY_STATUS.get(status, QuiescentError)(words)
-    error.status = status
-    raise error
+    raise refusal(status, last_error() or _abi.status_name(status), int(qz.qz_last_os_error()))

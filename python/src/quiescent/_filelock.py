@@ -10,6 +10,7 @@ from ._cancel import CancelToken
 from ._errors import Forked, InvalidArgument, check
 from ._handles import AnyHandle, Hold, take, try_take
 from ._library import qz
+from ._taking import Taking, take_async
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -57,6 +58,14 @@ class FileLock(AnyHandle):
         Raises `TimedOut` (the words say who has it), `Cancelled`, `Freed`, `Deadlock`, `SystemRefused`.
         """
         return take(Hold, self, qz.qz_filelock_acquire, _mode(shared), timeout=timeout, cancel=cancel)
+
+    def hold_async(
+        self, shared: bool = False, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
+    ) -> Taking[Hold]:
+        """As `hold`, in an event loop: `async with lock.hold_async(timeout=5): …`. Never `Deadlock`: another task may have it."""
+        return take_async(
+            lambda token, _: Hold(self, token), self, qz.qz_filelock_acquire_async, _mode(shared), timeout=timeout, cancel=cancel
+        )
 
     def try_hold(self, shared: bool = False) -> Hold:
         """Locks it if nobody holds it or, in this process, waits for it; else raises `Busy` (the words say who has it)."""

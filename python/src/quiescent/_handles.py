@@ -24,6 +24,7 @@ from . import _abi
 from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
 from ._callbacks import on_freed
 from ._calls import may_call_back
+from ._completions import Call, complete
 from ._errors import Forked, Freed, check, last_error
 from ._library import qz
 from ._waiting import wait, wait_in_slices
@@ -130,6 +131,29 @@ class AnyHandle:
     def wait_freed(self, timeout: Optional[float] = None) -> None:
         """Waits until the object is destroyed, by whomever. Raises `TimedOut`; `Deadlock` if the caller keeps it alive."""
         check(wait_in_slices(lambda timeout_ms: int(qz.qz_handle_wait_freed(self._token, timeout_ms)), timeout))
+
+    async def free_async(self, timeout: Optional[float] = DEFAULT_TIMEOUT) -> FreeResult:
+        """As `free`, in an event loop: closes it at once, and answers when the object is destroyed, or after `timeout` seconds.
+
+        It waits for the holds of other tasks, too. It stays closed if the task is cancelled: the last one out destroys the object.
+        """
+
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
+            status = int(qz.qz_handle_free_async(self._token, timeout_ms, token, backend, number))
+            if status == _abi.QZ_OK:
+                self._forgotten.detach()
+            return status
+
+        call = Call(f"an asynchronous free of {self!r}", submit, lambda over: FreeResult(over.status))
+        return await complete(call, timeout)
+
+    async def wait_freed_async(self, timeout: Optional[float] = None) -> None:
+        """As `wait_freed`, in an event loop. Raises `TimedOut`."""
+
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
+            return int(qz.qz_handle_wait_freed_async(self._token, timeout_ms, token, backend, number))
+
+        await complete(Call(f"an asynchronous wait for the end of {self!r}", submit, lambda over: None), timeout)
 
     def on_freed(self, callback: Callable[[], object]) -> None:
         """Has `callback` called once, right after the object is destroyed, on that thread; at once if it was before."""

@@ -8,6 +8,7 @@ from ._cancel import CancelToken
 from ._errors import check
 from ._handles import AnyHandle, Hold, take, try_take
 from ._library import qz
+from ._taking import Taking, take_async
 
 
 class MutexStatistics(NamedTuple):
@@ -35,6 +36,12 @@ class Mutex(AnyHandle):
     def hold(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> Hold:
         """Locks it: `with mutex.hold(): …`. Raises `TimedOut` (the words say who has it), `Cancelled`, `Freed`, `Deadlock`."""
         return take(Hold, self, qz.qz_mutex_lock, timeout=timeout, cancel=cancel)
+
+    def hold_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> Taking[Hold]:
+        """As `hold`, in an event loop: `async with mutex.hold_async(): …`. Never `Deadlock`: another task may have it."""
+        return take_async(
+            lambda token, _: Hold(self, token), self, qz.qz_mutex_lock_async, timeout=timeout, cancel=cancel
+        )
 
     def try_hold(self) -> Hold:
         """Locks it if nobody holds it or waits for it; else raises `Busy`."""

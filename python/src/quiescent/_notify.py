@@ -1,8 +1,10 @@
 """Waking one that waits, or all."""
 
+from ctypes import c_void_p
 from typing import Optional
 
 from ._cancel import CancelToken
+from ._completions import Call, complete
 from ._errors import check
 from ._handles import AnyHandle, token_of
 from ._library import qz
@@ -34,6 +36,18 @@ class Notify(AnyHandle):
 
         status = wait_until_signal(call, timeout, token_of(cancel))
         return status is not None and check(status) >= 0
+
+    async def wait_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> None:
+        """As `wait`, in an event loop, but no signal ends it. A wake-up that reaches a cancelled task goes to the next in line."""
+
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
+            return int(qz.qz_notify_wait_async(self._token, timeout_ms, token, backend, number))
+
+        def undo(_: None) -> None:
+            qz.qz_notify_one(self._token)  # refused once it is freed, and then nobody waits
+
+        call = Call(f"an asynchronous wait for {self!r}", submit, lambda over: None, undo, of=self._token)
+        await complete(call, timeout, token_of(cancel))
 
     def notify_one(self) -> None:
         """Wakes the one that has waited longest. If nobody waits, the wake-up is stored for the next to come; one at most."""

@@ -6,6 +6,7 @@ from typing import Callable, Generic, Optional, TypeVar, cast
 from . import _callbacks
 from ._calls import may_call_back
 from ._cancel import CancelToken
+from ._completions import Call, complete
 from ._errors import Busy, check
 from ._handles import AnyHandle, obtain, token_of
 from ._library import qz
@@ -76,3 +77,20 @@ class Once(AnyHandle, Generic[T]):
             del _callbacks.inits[id(record)]
         # The number that was found may be that of a destroyed value by now.
         return self.get()
+
+    async def get_or_init_async(
+        self, init: Callable[[], T], timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
+    ) -> T:
+        """As `get_or_init`, in an event loop, whose thread `init` runs in: it is for waiting until another thread has made it."""
+        record = _callbacks.Init(init, self._on_destroy)
+
+        def submit(timeout_ms: int, token: c_void_p, backend: int, number: int) -> int:
+            return int(
+                qz.qz_once_get_or_init_async(
+                    self._token, _callbacks.once_init, id(record), timeout_ms, token, backend, number
+                )
+            )
+
+        # As above: the number that was found may be that of a destroyed value by now.
+        name = f"an asynchronous wait for {self!r}"
+        return await complete(Call(name, submit, lambda over: self.get(), makes=id(record), init=record), timeout, token_of(cancel))

@@ -12,6 +12,7 @@ from ._errors import InvalidArgument, check
 from ._handles import AnyHandle, obtain, token_of
 from ._library import qz
 from ._objects import ObjectHold, object_at
+from ._taking import Taking, take_async
 from ._waiting import wait
 
 T = TypeVar("T")
@@ -119,7 +120,7 @@ class Pool(AnyHandle, Generic[T]):
             raise InvalidArgument("max_idle is at least 1; None: as many as there may be")
         ended = None if destroy is None else (lambda resource, reason: destroy(resource, PoolReason(reason)))
         callbacks = _callbacks.PoolCallbacks(create, check, recycle, ended)
-        number = id(callbacks)
+        number = self._number = id(callbacks)
         ops = _abi.qz_pool_ops(
             sizeof(_abi.qz_pool_ops),
             _callbacks.create_resource,
@@ -158,6 +159,23 @@ class Pool(AnyHandle, Generic[T]):
 
         return obtain(
             lambda: wait(call, timeout, token_of(cancel)), out, lambda token: PoolHold(self, token, object_at(found))
+        )
+
+    def hold_async(
+        self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
+    ) -> Taking[PoolHold[T]]:
+        """As `hold`, in an event loop: `async with pool.hold_async() as hold: hold.object`.
+
+        `create` and `check` run in the loop's thread, and so does `recycle`: one that blocks blocks the loop. Raises what `create`
+        raises.
+        """
+        return take_async(
+            lambda token, resource: PoolHold(self, token, object_at(c_void_p(resource))),
+            self,
+            qz.qz_pool_acquire_async,
+            timeout=timeout,
+            cancel=cancel,
+            makes=self._number,
         )
 
     def try_hold(self) -> PoolHold[T]:

@@ -6,6 +6,7 @@ from ._cancel import CancelToken
 from ._errors import check
 from ._handles import AnyHandle, Hold, take, try_take
 from ._library import qz
+from ._taking import Taking, take_async
 
 
 class WriteHold(Hold):
@@ -34,6 +35,18 @@ class RwLock(AnyHandle):
     def write(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> WriteHold:
         """Locks to write: `with lock.write(): …`. Raises as `read`."""
         return take(WriteHold, self, qz.qz_rwlock_write, timeout=timeout, cancel=cancel)
+
+    def read_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> Taking[Hold]:
+        """As `read`, in an event loop: `async with lock.read_async(): …`. Never `Deadlock`: another task may have it."""
+        return take_async(
+            lambda token, _: Hold(self, token), self, qz.qz_rwlock_read_async, timeout=timeout, cancel=cancel
+        )
+
+    def write_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> Taking[WriteHold]:
+        """As `write`, in an event loop: `async with lock.write_async(): …`. Never `Deadlock`: another task may have it."""
+        return take_async(
+            lambda token, _: WriteHold(self, token), self, qz.qz_rwlock_write_async, timeout=timeout, cancel=cancel
+        )
 
     def try_read(self) -> Hold:
         """Locks to read if no writer has it or waits; else raises `Busy`."""

@@ -8,6 +8,7 @@ from ._cancel import CancelToken
 from ._errors import check
 from ._handles import AnyHandle, Hold, take, try_take
 from ._library import qz
+from ._taking import Taking, take_async
 
 
 class Semaphore(AnyHandle):
@@ -23,6 +24,15 @@ class Semaphore(AnyHandle):
         """Takes permits: `with semaphore.hold(): …`. Raises `TimedOut` (the words say who has them), `Cancelled`, `Freed`."""
         wanted = unsigned(permits, "permits")
         return take(Hold, self, qz.qz_semaphore_acquire, wanted, timeout=timeout, cancel=cancel)
+
+    def hold_async(
+        self, permits: int = 1, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
+    ) -> Taking[Hold]:
+        """As `hold`, in an event loop: `async with semaphore.hold_async(): …`."""
+        wanted = unsigned(permits, "permits")
+        return take_async(
+            lambda token, _: Hold(self, token), self, qz.qz_semaphore_acquire_async, wanted, timeout=timeout, cancel=cancel
+        )
 
     def try_hold(self, permits: int = 1) -> Hold:
         """Takes permits if they are there and nobody waits; else raises `Busy`."""

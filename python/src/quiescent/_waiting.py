@@ -43,6 +43,11 @@ def _left(deadline: float) -> int:
     return milliseconds(None if deadline == float("inf") else max(0.0, deadline - time.monotonic()))
 
 
+def new_token(cancel: Optional[int], out: c_void_p) -> int:
+    """A token of a call's own: a child of the caller's, if there is one."""
+    return int(qz.qz_cancel_new(byref(out)) if cancel is None else qz.qz_cancel_child(cancel, byref(out)))
+
+
 def wait(call: Waiting, timeout: Optional[float], cancel: Optional[int], *, tries_first: bool = True) -> int:
     """Waits with `call` for up to `timeout` seconds (None: for ever), or until `cancel`, a token of the library's, is cancelled.
 
@@ -71,9 +76,9 @@ def _wait(
             return status
     try:
         # Of the whole wait, because the caller's may be freed meanwhile.
-        status = qz.qz_cancel_new(byref(whole)) if cancel is None else qz.qz_cancel_child(cancel, byref(whole))
+        status = new_token(cancel, whole)
         if status != _abi.QZ_OK:
-            return int(status)
+            return status
         while True:
             status = _until_signal(call, _left(deadline), whole)
             if status != _abi.QZ_ERR_CANCELLED or qz.qz_cancel_is_cancelled(whole):

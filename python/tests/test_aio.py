@@ -1,0 +1,600 @@
+"""The asyncio forms: each kind, what ends a wait, and that nothing is lost whatever ends it."""
+
+import asyncio
+import contextvars
+import functools
+import gc
+import os
+import random
+import selectors
+import signal
+import socket
+import tempfile
+import threading
+import time
+import unittest
+import unittest.mock
+import warnings
+import weakref
+
+from support import Process, Threads
+
+import quiescent as q
+from quiescent import _callbacks, _completions, aio
+
+
+def in_a_loop(test):
+    """Runs it in a loop of its own, which leaves neither a handle, a token nor a thread behind."""
+
+    @functools.wraps(test)
+    def run(self):
+        gc.collect()
+        before, threads = q.statistics()["live"], os.listdir("/proc/self/task")
+        asyncio.run(asyncio.wait_for(test(self), 30))
+        gc.collect()
+        self.assertEqual(q.statistics()["live"], before, q.report())
+        self.assertEqual(os.listdir("/proc/self/task"), threads)
+        self.assertEqual(_callbacks.inits, {})
+
+    return run
+
+
+def backend():
+    """That of the running loop."""
+    return _completions._backends[asyncio.get_running_loop()]()
+
+
+async def begun(coroutine):
+    """A task that waits by now."""
+    task = asyncio.create_task(coroutine)
+    await asyncio.sleep(0)
+    return task
+
+
+def telling(told):
+    return unittest.mock.patch("sys.unraisablehook", lambda one: told.append(one.exc_value))
+
+
+class Kinds(unittest.TestCase):
+    @in_a_loop
+    async def test_what_is_held_is_given_back(self):
+        with q.Mutex() as mutex, q.Semaphore(3) as semaphore, q.RwLock() as lock:
+            for taken in (
+                lambda: mutex.hold_async(timeout=5),
+                lambda: semaphore.hold_async(3),
+                lambda: lock.read_async(),
+                lambda: lock.write_async(),
+            ):
+                async with taken() as hold:
+                    self.assertIsInstance(hold, q.Hold)
+                    self.assertEqual(mutex.info().holds + semaphore.info().holds + lock.info().holds, 1)
+                with await taken():
+                    pass
+                task = asyncio.create_task(taken())
+                self.assertTrue((await task).release())
+                (await asyncio.wait_for(taken(), 5)).release()
+            async with lock.write_async() as hold:
+                hold.downgrade()
+                async with lock.read_async():
+                    pass
+            self.assertEqual(semaphore.available, 3)
+
+    @in_a_loop
+    async def test_first_in_first_out_with_threads(self):
+        order = []
+        with q.Mutex() as mutex, Threads() as threads:
+
+            async def task(name):
+                async with mutex.hold_async():
+                    order.append(name)
+
+            def thread(name):
+                with mutex.hold():
+                    order.append(name)
+
+            hold = await mutex.hold_async()
+            self.assertRaises(q.Deadlock, mutex.hold)  # it would block the loop for ever
+            first = await begun(task("first"))
+            threads.start(thread, "second")
+            while mutex.info().in_flight < 3:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.02)
+            third = await begun(task("third"))
+            hold.release()
+            await asyncio.gather(first, third)
+            self.assertEqual(order, ["first", "second", "third"])
+
+    @in_a_loop
+    async def test_pool(self):
+        made = []
+        pool = q.Pool(lambda timeout: made.append(1) or len(made), max_size=1, destroy=lambda *_: made.append("end"))
+        async with pool.hold_async() as hold:
+            self.assertEqual(hold.object, 1)
+            waiting = await begun(pool.hold_async())
+            self.assertFalse(waiting.done())
+        hold = await waiting
+        self.assertEqual(hold.object, 1)
+        hold.discard()
+        hold = await pool.hold_async()
+        self.assertEqual((hold.detach(), made), (3, [1, "end", 1]))
+        self.assertIs(await pool.free_async(), q.FreeResult.FREED)
+
+    @in_a_loop
+    async def test_barrier_and_notify(self):
+        with q.Barrier(3) as barrier, q.Notify() as notify:
+            for _ in range(3):
+                self.assertEqual(sorted(await asyncio.gather(*(barrier.wait_async() for _ in range(3)))), [False, False, True])
+            waiting = [await begun(notify.wait_async()) for _ in range(3)]
+            notify.notify_one()
+            await waiting[0]
+            self.assertFalse(waiting[1].done())
+            notify.notify_all()
+            await asyncio.gather(*waiting)
+            notify.notify_one()
+            self.assertIsNone(await notify.wait_async())
+
+    @in_a_loop
+    async def test_once(self):
+        with q.Once() as once, Threads() as threads:
+            go, running = threading.Event(), threading.Event()
+            threads.start(once.get_or_init, lambda: running.set() or go.wait(10) and "made by a thread")
+            running.wait()
+            waiting = await begun(once.get_or_init_async(lambda: self.fail("another makes it")))
+            self.assertFalse(waiting.done())
+            go.set()
+            self.assertEqual(await waiting, "made by a thread")
+        ended = []
+        with q.Once(on_destroy=ended.append) as once:
+            self.assertEqual(await asyncio.gather(*(once.get_or_init_async(list) for _ in range(3))), [[], [], []])
+            self.assertEqual(ended, [])
+        self.assertEqual(ended, [[]])
+
+    @in_a_loop
+    async def test_file_lock(self):
+        with tempfile.TemporaryDirectory() as directory:
+            lock = q.FileLock(os.path.join(directory, "lock"))
+            async with lock.hold_async(shared=True), lock.hold_async(shared=True):
+                with self.assertRaises(q.TimedOut):
+                    await lock.hold_async(timeout=0.01)
+            async with lock.hold_async():
+                self.assertRaises(q.Busy, lock.try_hold)
+            await lock.free_async()
+
+    @in_a_loop
+    async def test_free_and_its_end(self):
+        closed, destroyed = [], []
+        handle = q.Handle("object", on_close=closed.append, on_destroy=destroyed.append)
+        hold = handle.hold()
+        waiting = await begun(handle.wait_freed_async())
+        with self.assertRaises(q.TimedOut):
+            await handle.wait_freed_async(timeout=0.01)
+        self.assertIs(await handle.free_async(0.01), q.FreeResult.PENDING)
+        freeing = await begun(handle.free_async())
+        self.assertRaises(q.Freed, handle.hold)
+        await asyncio.sleep(0.01)
+        self.assertEqual((waiting.done(), freeing.done(), destroyed), (False, False, []))
+        hold.release()
+        await waiting
+        self.assertTrue(await freeing)
+        self.assertEqual((set(closed), destroyed), ({"object"}, ["object"]))
+        self.assertIs(await handle.free_async(), q.FreeResult.ALREADY_FREED)
+        gc.collect()  # no ResourceWarning: it was freed
+
+    @in_a_loop
+    async def test_descriptors(self):
+        Ready = aio.Ready
+        with q.CancelToken() as token:
+            ours, theirs = socket.socketpair()
+            self.assertEqual(await aio.wait_fd(ours, writable=True), Ready.WRITABLE)
+            waiting = await begun(aio.wait_fd(ours.fileno(), readable=True, timeout=10))
+            theirs.send(b"x")
+            self.assertEqual(await waiting, Ready.READABLE)
+            self.assertEqual(await aio.wait_fd(ours, True, True), Ready.READABLE | Ready.WRITABLE)
+            ours.recv(1)
+            with self.assertRaises(q.TimedOut):
+                await aio.wait_fd(ours, readable=True, timeout=0.01)
+            waiting = await begun(aio.wait_fd(ours, readable=True, cancel=token))
+            token.cancel()
+            with self.assertRaises(q.Cancelled):
+                await waiting
+            theirs.close()
+            self.assertIn(Ready.HANGUP, await aio.wait_fd(ours, readable=True))
+            number = ours.fileno()
+            ours.close()
+            with self.assertRaises(q.SystemRefused) as caught:
+                await aio.wait_fd(number, readable=True)
+            self.assertEqual(caught.exception.errno, 9)
+            for wrong in ((0,), (2**31, True)):
+                with self.assertRaises(q.InvalidArgument):
+                    await aio.wait_fd(*wrong)
+
+
+class Ends(unittest.TestCase):
+    @in_a_loop
+    async def test_timeouts_tokens_and_frees(self):
+        with q.Semaphore(0) as semaphore, q.CancelToken() as token:
+            begin = time.monotonic()
+            with self.assertRaisesRegex(q.TimedOut, "Semaphore.*QZ_ERR_TIMEOUT"):
+                await semaphore.hold_async(timeout=0.05)
+            self.assertGreaterEqual(time.monotonic() - begin, 0.05)
+            waiting = await begun(semaphore.hold_async(cancel=token))
+            token.cancel()
+            with self.assertRaises(q.Cancelled):
+                await waiting
+            with self.assertRaises(q.Cancelled):
+                await semaphore.hold_async(cancel=token)
+            waiting = await begun(semaphore.hold_async())
+            semaphore.free()
+            with self.assertRaises(q.Freed):
+                await waiting
+            with self.assertRaises(q.Freed):
+                await semaphore.hold_async()
+        for timeout in (-1, float("nan")):
+            with self.assertRaises(q.InvalidArgument):
+                await semaphore.hold_async(timeout=timeout)
+
+    def test_outside_of_a_loop(self):
+        with q.Mutex() as mutex:
+            self.assertRaises(RuntimeError, mutex.hold_async().send, None)
+            with self.assertWarnsRegex(RuntimeWarning, "never awaited"):
+                mutex.hold_async()
+                gc.collect()
+
+    @in_a_loop
+    async def test_a_cancelled_task_leaves_the_line(self):
+        with q.Semaphore(0) as semaphore, q.Barrier(2) as barrier, q.Notify() as notify, q.Once() as once:
+            with Threads() as threads:
+                go, running = threading.Event(), threading.Event()
+                threads.start(once.get_or_init, lambda: running.set() or go.wait(10))
+                running.wait()
+                for wait, of in (
+                    (semaphore.hold_async, semaphore),
+                    (barrier.wait_async, barrier),
+                    (notify.wait_async, notify),
+                    (functools.partial(once.get_or_init_async, list), once),
+                ):
+                    in_flight = of.info().in_flight
+                    task = await begun(wait())
+                    self.assertEqual(of.info().in_flight, in_flight + 1)
+                    task.cancel()
+                    with self.assertRaises(asyncio.CancelledError):
+                        await task
+                    self.assertEqual(of.info().in_flight, in_flight)  # at once, not with the next round
+                go.set()
+
+    @in_a_loop
+    async def test_granted_in_the_moment_of_cancellation(self):
+        """In the library, and in the future already; the one that takes the permit, and the one that takes a wake-up."""
+        for has_arrived in (False, True):
+            with q.Semaphore(0) as semaphore, q.Notify() as notify:
+                task, next_one = await begun(semaphore.hold_async()), await begun(semaphore.hold_async())
+                semaphore.add(1)
+                if has_arrived:
+                    backend().poll()
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                self.assertTrue(task.cancelled())
+                with await next_one:
+                    self.assertEqual(semaphore.available, 0)
+                self.assertEqual(semaphore.available, 1)
+
+                task, next_one = await begun(notify.wait_async()), await begun(notify.wait_async())
+                notify.notify_one()
+                if has_arrived:
+                    backend().poll()
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await asyncio.wait_for(next_one, 5)
+
+    @in_a_loop
+    async def test_cancelled_while_a_thread_gives_and_takes(self):
+        is_over, held, cancelled = threading.Event(), [], []
+        with q.Semaphore(2) as semaphore, Threads() as threads:
+
+            def others():
+                while not is_over.is_set():
+                    with semaphore.hold():
+                        pass
+
+            async def hold():
+                async with semaphore.hold_async():
+                    held.append(1)
+                    await asyncio.sleep(0)
+
+            threads.start(others)
+            threads.start(others)
+            try:
+                for turn in range(60):
+                    tasks = [asyncio.create_task(hold()) for _ in range(10)]
+                    for _ in range(turn % 4):
+                        await asyncio.sleep(0)
+                    for task in random.sample(tasks, 5):
+                        cancelled.append(task.cancel())
+                    await asyncio.gather(*tasks, return_exceptions=True)
+            finally:
+                is_over.set()
+            for thread in threads.threads:
+                while thread.is_alive():
+                    await asyncio.sleep(0.001)
+            self.assertEqual((semaphore.available, semaphore.info().in_flight), (2, 0))
+            self.assertGreater(len(held), 100)
+
+    @in_a_loop
+    async def test_a_coroutine_that_is_dropped(self):
+        with q.Semaphore(0) as semaphore:
+            waiting = semaphore.hold_async()
+            waiting.send(None)
+            self.assertEqual(semaphore.info().in_flight, 1)
+            waiting.close()
+            self.assertEqual(semaphore.info().in_flight, 0)
+            waiting = semaphore.hold_async()
+            waiting.send(None)
+            with Threads() as threads:
+                threads.start(waiting.close)  # as the garbage collector does
+            while semaphore.info().in_flight:
+                await asyncio.sleep(0.001)
+
+
+class Callbacks(unittest.TestCase):
+    @in_a_loop
+    async def test_each_call_gets_what_was_raised_for_it(self):
+        errors, is_bad = [], True
+
+        def create(timeout):
+            if is_bad:
+                errors.append(ValueError(len(errors)))
+                raise errors[-1]
+            return "good"
+
+        pool, other = q.Pool(create, max_size=1), q.Pool(lambda timeout: 1 // 0, max_size=2)
+        with pool, other, q.Once() as once:
+            calls = [pool.hold_async(), other.hold_async(), once.get_or_init_async(lambda: [][0]), pool.hold_async()]
+            raised = await asyncio.gather(*calls, return_exceptions=True)
+            self.assertEqual([type(error) for error in raised], [ValueError, ZeroDivisionError, IndexError, ValueError])
+            self.assertEqual([raised[0], raised[3]], errors)
+            is_bad = False
+            hold = await pool.hold_async()
+            is_bad = True
+            waiting = [await begun(pool.hold_async()) for _ in range(3)]
+            hold.discard()  # in a poll, one after the other
+            self.assertEqual(await asyncio.gather(*waiting, return_exceptions=True), errors[2:])
+            self.assertEqual(len(errors), 5)
+            self.assertEqual(backend()._refusals, [])
+
+    @in_a_loop
+    async def test_what_would_end_a_coroutine_in_silence(self):
+        def stop():
+            raise StopIteration
+
+        with q.Once() as once:
+            with self.assertRaisesRegex(RuntimeError, "StopIteration"):
+                await once.get_or_init_async(stop)
+
+    @in_a_loop
+    async def test_what_is_lost_is_told(self):
+        told = []
+        with telling(told):
+            pool = q.Pool(lambda timeout: 1, max_size=1, recycle=lambda one: 1 // 0)
+            task = await begun(pool.hold_async())
+            backend().poll()
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            self.assertEqual([type(error) for error in told], [ZeroDivisionError])
+            pool.free()
+            await q.Handle(1, on_destroy=lambda one: 1 // 0).free_async()
+            self.assertEqual([type(error) for error in told], [ZeroDivisionError] * 2)
+
+    def test_an_interrupt_in_a_callback_leaves_the_loop_and_loses_nothing(self):
+        created = []
+
+        def create(timeout):
+            created.append(1)
+            if len(created) > 1:
+                raise KeyboardInterrupt
+
+        async def main():
+            hold = await pool.hold_async()
+            tasks = [await begun(pool.hold_async())]
+            tasks += [await begun(semaphore.hold_async()) for _ in range(3)]
+            hold.discard()
+            semaphore.add(3)  # in the same poll
+            await asyncio.gather(*tasks)
+
+        with q.Semaphore(0) as semaphore, q.Pool(create, max_size=1) as pool, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # three holds that are forgotten with the tasks
+            self.assertRaises(KeyboardInterrupt, asyncio.run, main())
+            gc.collect()
+            self.assertEqual((semaphore.available, pool.info().in_flight, created), (3, 0, [1, 1]))
+
+
+    @in_a_loop
+    async def test_a_signal_in_the_midst_of_a_poll(self):
+        """As Ctrl-C before Python 3.11: its handler raises, when the completions have reached their futures."""
+
+        class Tick(Exception):
+            pass
+
+        def handler(number, frame):
+            raise Tick
+
+        def interrupted(*arguments):
+            status = poll(*arguments)
+            signal.raise_signal(signal.SIGUSR1)
+            return status
+
+        poll, before = _completions.qz.qz_backend_poll, signal.signal(signal.SIGUSR1, handler)
+        try:
+            with q.Semaphore(0) as semaphore:
+                waiting = await begun(semaphore.hold_async())
+                semaphore.add(1)
+                with unittest.mock.patch.object(_completions.qz, "qz_backend_poll", interrupted):
+                    self.assertRaises(Tick, backend().poll)
+                (await waiting).release()
+                self.assertEqual(semaphore.available, 1)
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+
+
+class Loops(unittest.TestCase):
+    @in_a_loop
+    async def test_ten_thousand_waits_on_one_thread(self):
+        count = 10_000
+        with q.Semaphore(0) as semaphore:
+            tasks = [asyncio.ensure_future(semaphore.hold_async(timeout=3600)) for _ in range(count)]
+            await asyncio.sleep(0)
+            self.assertEqual((semaphore.info().in_flight, len(backend()._under_way)), (count, count))
+            semaphore.add(count)
+            holds = await asyncio.gather(*tasks)
+            self.assertEqual((len(set(hold._token for hold in holds)), semaphore.available), (count, 0))
+            for hold in holds:
+                hold.release()
+            self.assertEqual(semaphore.available, count)
+
+    def test_an_idle_loop_sleeps(self):
+        class Counting(selectors.DefaultSelector):
+            rounds = 0
+
+            def select(self, timeout=None):
+                self.rounds += 1
+                return super().select(timeout)
+
+        async def main():
+            tasks = [asyncio.ensure_future(semaphore.hold_async(timeout=3600)) for _ in range(100)]
+            await asyncio.sleep(0.02)
+            before = selector.rounds
+            await asyncio.sleep(0.3)
+            rounds = selector.rounds - before
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return rounds
+
+        selector = Counting()
+        loop = asyncio.SelectorEventLoop(selector)
+        with q.Semaphore(0) as semaphore:
+            self.assertLessEqual(loop.run_until_complete(main()), 2)  # to sleep, and again if it woke a bit early
+            loop.close()
+
+    def test_two_loops_in_two_threads(self):
+        backends, inside, turns = [], [], []
+
+        async def main():
+            async def work():
+                for _ in range(50):
+                    async with mutex.hold_async():
+                        inside.append(1)
+                        self.assertEqual(len(inside), 1)
+                        turns.append(inside.pop())
+
+            await asyncio.gather(work(), work())
+            backends.append(backend()._token)
+
+        with q.Mutex() as mutex:
+            with Threads() as threads:
+                threads.start(asyncio.run, main())
+                threads.start(asyncio.run, main())
+        self.assertEqual((len(turns), len(set(backends))), (200, 2))
+
+    def test_a_loop_is_closed_with_waits_pending(self):
+        gc.collect()
+        before, loop = q.statistics()["live"], asyncio.new_event_loop()
+        semaphore, once = q.Semaphore(0), q.Once()
+        tasks = [loop.create_task(semaphore.hold_async()) for _ in range(3)]
+        tasks.append(loop.create_task(q.Barrier(2).wait_async()))
+        once.set([])
+        tasks.append(loop.create_task(once.get_or_init_async(list)))
+        loop.run_until_complete(asyncio.sleep(0))
+        semaphore.add(2)  # taken by two, and not yet collected
+        self.assertEqual((semaphore.info().in_flight, semaphore.available), (3, 0))
+        loop.close()
+        self.assertEqual((semaphore.info().in_flight, semaphore.available), (0, 2))
+        self.assertEqual(_callbacks.inits, {})
+        for task in tasks:
+            task._log_destroy_pending = False
+        del tasks, task
+        self.assertTrue(semaphore.free() and once.free())
+        with self.assertWarns(ResourceWarning):  # of the barrier, which only its task kept
+            gc.collect()
+        self.assertEqual(q.statistics()["live"], before, q.report())
+
+    def test_a_loop_that_is_forgotten(self):
+        def use():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(use_it(loop))
+            return weakref.ref(loop)
+
+        async def use_it(loop):
+            async with mutex.hold_async():
+                pass
+
+        with q.Mutex() as mutex:
+            before = q.statistics()["live"]
+            loop = use()
+            with self.assertWarns(ResourceWarning):  # asyncio's
+                gc.collect()
+            self.assertIsNone(loop())
+            self.assertEqual(q.statistics()["live"], before)
+
+    @in_a_loop
+    async def test_the_backend_has_a_context_of_its_own(self):
+        variable, seen = contextvars.ContextVar("variable", default="nobody's"), []
+        variable.set("the first caller's")
+        with q.Pool(lambda timeout: seen.append(variable.get()), max_size=1) as pool:
+            hold = await pool.hold_async()
+            waiting = await begun(pool.hold_async())
+            hold.discard()
+            (await waiting).release()
+        self.assertEqual(seen, ["the first caller's", "nobody's"])  # in the submission, and in a poll
+
+
+class Processes(Process):
+    def test_ctrl_c(self):
+        self.run_python("""
+            import asyncio
+            semaphore = q.Semaphore(0)
+            async def main():
+                tasks = [asyncio.ensure_future(semaphore.hold_async()) for _ in range(10)]
+                await asyncio.gather(*tasks)
+            shortly(interrupt, 0.1)
+            try:
+                asyncio.run(main())
+            except KeyboardInterrupt:
+                assert semaphore.info().in_flight == 0, semaphore.occupants()
+                assert q.statistics()["live"] == 1, q.report()
+                print("done")
+        """)
+
+    def test_fork_in_a_loop(self):
+        self.run_python("""
+            import asyncio, gc
+            semaphore = q.Semaphore(0)
+            async def in_child():
+                async with q.Semaphore(1).hold_async():
+                    pass
+                try:
+                    await semaphore.hold_async()
+                except q.Forked:
+                    return 7
+            async def main():
+                waiting = asyncio.ensure_future(semaphore.hold_async())
+                await asyncio.sleep(0)
+                child = os.fork()
+                if child == 0:
+                    try:
+                        code = asyncio.run(in_child())
+                        gc.collect()
+                        os._exit(code)
+                    finally:
+                        os._exit(1)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+                semaphore.add(1)
+                (await waiting).release()
+            asyncio.run(main())
+            assert semaphore.available == 1
+            print("done")
+        """, "-W", "ignore")
+
+
+if __name__ == "__main__":
+    unittest.main()
