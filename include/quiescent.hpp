@@ -18,6 +18,11 @@
 //   quiescent::pool<connection> connections({4}, [] { return std::make_unique<connection>("db"); });
 //   connections.acquire()->query();                       // goes back at the end of the statement
 //
+//   quiescent::backend loop;
+//   quiescent::completions over;
+//   m.lock_async(loop, [](quiescent::result<quiescent::hold> locked) { ... });
+//   loop.poll(over);                                      // calls it, once it is locked; loop.fd() for an event loop
+//
 // What quiescent.h says holds here as well; it is not repeated.
 //
 // Two forms  Every operation has one name and two forms. Without std::nothrow it throws quiescent::error, which has
@@ -37,10 +42,10 @@
 // Times      Any std::chrono duration, rounded up to milliseconds: never early. `infinite`; where something is freed
 //            also `default_timeout` (5 s). Negative ones are refused (QZ_ERR_INVALID_ARGUMENT).
 // Callbacks  No exception crosses a C frame. What the function throws that makes a once's value or a pool's resource is
-//            thrown by the call that wanted it, or, in the form that does not throw, is told by its failure. What
-//            leaves a pool's check or recycle says no. These last, and what leaves on_close, on_freed, a misuse hook or
-//            whatever destroys something, have no caller to go to: they are swallowed, and counted in
-//            swallowed_exceptions().
+//            thrown by the call that wanted it, or, in the form that does not throw, is told by its failure. What the
+//            function of an asynchronous call throws is thrown by the poll that calls it. What leaves a pool's check or
+//            recycle says no. These last, and what leaves on_close, on_freed, a misuse hook or whatever destroys
+//            something, have no caller to go to: they are swallowed, and counted in swallowed_exceptions().
 #ifndef QUIESCENT_HPP
 #define QUIESCENT_HPP
 
@@ -100,6 +105,8 @@
 #include "quiescent/rundown.hpp"
 #include "quiescent/cache_aware_rundown.hpp"
 #include "quiescent/cancel.hpp"
+#include "quiescent/completion.hpp"
+#include "quiescent/backend.hpp"
 #include "quiescent/mutex.hpp"
 #include "quiescent/rwlock.hpp"
 #include "quiescent/semaphore.hpp"

@@ -84,6 +84,10 @@ void locks_end() {
 void meetings_end() {
     refuses<barrier_ref>("barrier", *barrier::make(nothrow, 2), [](barrier_ref x) { return x.wait(nothrow); });
     refuses<notify_ref>("notify", *notify::make(nothrow), [](notify_ref x) { return x.wait(nothrow); });
+    refuses<backend_ref>("backend", *backend::make(nothrow), [](backend_ref x) {
+        completions over;
+        return x.poll(nothrow, over);
+    });
     // A wait keeps a share of a cancel token: its handle ends at once, and the wait goes on.
     cancel parent = *cancel::make(nothrow), child = *cancel::child(nothrow, parent);
     std::atomic<bool> waits{false};

@@ -7,6 +7,7 @@ void embedded();
 void kinds();
 void made();
 void ends();
+void backends();
 void library();
 #ifdef __cpp_exceptions
 void throwing();
@@ -33,6 +34,7 @@ int main() {
     kinds();
     made();
     ends();
+    backends();
 #ifdef __cpp_exceptions
     throwing();
     callbacks();

@@ -24,6 +24,7 @@ const UNITS: &[&str] = &[
     "ffi-tests/cpp/hpp_kinds.cpp",
     "ffi-tests/cpp/hpp_made.cpp",
     "ffi-tests/cpp/hpp_ends.cpp",
+    "ffi-tests/cpp/hpp_backend.cpp",
     "ffi-tests/cpp/hpp_library.cpp",
 ];
 /// Only with exceptions.

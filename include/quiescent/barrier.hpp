@@ -14,8 +14,20 @@ public:
         const qz_status status = qz_barrier_wait(get(), t.count(), c.get(), &is_leader);
         return detail::made<bool>(status, is_leader);
     }
+    // Completes, in place of blocking: see completion.hpp.
+    template <class Then>
+    auto wait_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                    cancel_ref c = {}) const noexcept {
+        return detail::submit<bool>(std::move(then), [h = get(), t, c, b](void *user_data) {
+            return qz_barrier_wait_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
 #if QZ_HPP_EXCEPTIONS
     bool wait(timeout t = infinite, cancel_ref c = {}) const { return wait(std::nothrow, t, c).value(); }
+    template <class Then>
+    auto wait_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return wait_async(std::nothrow, b, std::move(then), t, c).value();
+    }
 #endif
 };
 

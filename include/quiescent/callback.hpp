@@ -85,6 +85,8 @@ public:
 
     // After the C function has refused: its own words, or those of what was called.
     failure why(qz_status status) const noexcept { return is_why(status) ? why_.error() : failure(status); }
+    // The same for one that was told otherwise.
+    failure why(const failure &told) const noexcept { return is_why(told.status()) ? why_.error() : told; }
 
 #if QZ_HPP_EXCEPTIONS
     // In the form that throws.
@@ -127,6 +129,23 @@ private:
     void forget() noexcept {}
 #endif
     result<void> why_;
+};
+
+// Where the pools' create functions leave why they made nothing: with the call on this thread that wants something made.
+inline carrier *&wanting() noexcept {
+    static thread_local carrier *wants = nullptr;
+    return wants;
+}
+
+class wants {
+public:
+    explicit wants(carrier &mine) noexcept : outer_(std::exchange(wanting(), &mine)) {}
+    wants(const wants &) = delete;
+    wants &operator=(const wants &) = delete;
+    ~wants() { wanting() = outer_; }
+
+private:
+    carrier *outer_;
 };
 
 // A function object on the heap, called once, at whatever time, on whatever thread.

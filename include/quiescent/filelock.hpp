@@ -16,6 +16,17 @@ public:
     result<hold> acquire_shared(std::nothrow_t, timeout t = infinite, cancel_ref c = {}) const noexcept {
         return acquire_as(QZ_FILELOCK_SHARED, t, c);
     }
+    // Completes, in place of blocking: see completion.hpp.
+    template <class Then>
+    auto acquire_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                       cancel_ref c = {}) const noexcept {
+        return acquire_async_as(QZ_FILELOCK_EXCLUSIVE, b, std::move(then), t, c);
+    }
+    template <class Then>
+    auto acquire_shared_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                              cancel_ref c = {}) const noexcept {
+        return acquire_async_as(QZ_FILELOCK_SHARED, b, std::move(then), t, c);
+    }
     result<hold> try_acquire(std::nothrow_t) const noexcept { return try_acquire_as(QZ_FILELOCK_EXCLUSIVE); }
     result<hold> try_acquire_shared(std::nothrow_t) const noexcept { return try_acquire_as(QZ_FILELOCK_SHARED); }
     // Who holds it, as far as the file says so.
@@ -30,6 +41,14 @@ public:
     hold acquire_shared(timeout t = infinite, cancel_ref c = {}) const {
         return acquire_shared(std::nothrow, t, c).value();
     }
+    template <class Then>
+    auto acquire_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return acquire_async(std::nothrow, b, std::move(then), t, c).value();
+    }
+    template <class Then>
+    auto acquire_shared_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return acquire_shared_async(std::nothrow, b, std::move(then), t, c).value();
+    }
     hold try_acquire() const { return detail::empty_if_busy(try_acquire(std::nothrow)); }
     hold try_acquire_shared() const { return detail::empty_if_busy(try_acquire_shared(std::nothrow)); }
     qz_filelock_holder_info holder() const { return holder(std::nothrow).value(); }
@@ -40,6 +59,12 @@ private:
         qz_hold *taken = nullptr;
         const qz_status status = qz_filelock_acquire(get(), mode, t.count(), c.get(), &taken);
         return detail::made<hold>(status, taken);
+    }
+    template <class Then>
+    auto acquire_async_as(std::uint32_t mode, backend_ref b, Then then, timeout t, cancel_ref c) const noexcept {
+        return detail::submit<hold>(std::move(then), [h = get(), mode, t, c, b](void *user_data) {
+            return qz_filelock_acquire_async(h, mode, t.count(), c.get(), b.get(), user_data);
+        });
     }
     result<hold> try_acquire_as(std::uint32_t mode) const noexcept {
         qz_hold *taken = nullptr;

@@ -16,6 +16,14 @@ public:
         const qz_status status = qz_mutex_lock(get(), t.count(), c.get(), &taken);
         return detail::made<hold>(status, taken);
     }
+    // Completes, in place of blocking: see completion.hpp.
+    template <class Then>
+    auto lock_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                    cancel_ref c = {}) const noexcept {
+        return detail::submit<hold>(std::move(then), [h = get(), t, c, b](void *user_data) {
+            return qz_mutex_lock_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
     result<hold> try_lock(std::nothrow_t) const noexcept {
         qz_hold *taken = nullptr;
         const qz_status status = qz_mutex_try_lock(get(), &taken);
@@ -30,6 +38,10 @@ public:
 
 #if QZ_HPP_EXCEPTIONS
     hold lock(timeout t = infinite, cancel_ref c = {}) const { return lock(std::nothrow, t, c).value(); }
+    template <class Then>
+    auto lock_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return lock_async(std::nothrow, b, std::move(then), t, c).value();
+    }
     hold try_lock() const { return detail::empty_if_busy(try_lock(std::nothrow)); }
     qz_mutex_stats stats() const { return stats(std::nothrow).value(); }
 #endif

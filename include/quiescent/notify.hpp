@@ -11,6 +11,14 @@ public:
     result<void> wait(std::nothrow_t, timeout t = infinite, cancel_ref c = {}) const noexcept {
         return detail::done(qz_notify_wait(get(), t.count(), c.get()));
     }
+    // Completes, in place of blocking: see completion.hpp.
+    template <class Then>
+    auto wait_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                    cancel_ref c = {}) const noexcept {
+        return detail::submit<void>(std::move(then), [h = get(), t, c, b](void *user_data) {
+            return qz_notify_wait_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
     // The one that has waited longest, or else the next to come.
     result<void> notify_one(std::nothrow_t) const noexcept { return detail::done(qz_notify_one(get())); }
     // Those that wait at this moment.
@@ -18,6 +26,10 @@ public:
 
 #if QZ_HPP_EXCEPTIONS
     void wait(timeout t = infinite, cancel_ref c = {}) const { wait(std::nothrow, t, c).value(); }
+    template <class Then>
+    auto wait_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return wait_async(std::nothrow, b, std::move(then), t, c).value();
+    }
     void notify_one() const { notify_one(std::nothrow).value(); }
     void notify_all() const { notify_all(std::nothrow).value(); }
 #endif

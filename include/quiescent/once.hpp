@@ -41,6 +41,15 @@ public:
         return carry_init(carrier, init, t, c);
     }
 
+    // Completes, in place of blocking: see completion.hpp. `init` is called by the thread that submits or polls, and kept
+    // until it is over, which takes more than user data. What it throws is swallowed; the completion tells it.
+    template <class Init, class Then>
+    auto get_or_init_async(std::nothrow_t, backend_ref b, Init init, Then then, timeout t = infinite,
+                           cancel_ref c = {}) const noexcept {
+        static_assert(!std::is_same<Then, user_data>::value, "nobody would keep the initialiser");
+        return detail::submit<T *>(std::move(then), async_init<Init>(get(), std::move(init), t, c, b));
+    }
+
 #if QZ_HPP_EXCEPTIONS
     // nullptr: it is not there.
     T *try_get() const {
@@ -53,6 +62,10 @@ public:
         detail::carrier carrier;
         return *carrier.value(carry_init(carrier, init, t, c));
     }
+    template <class Init, class Then>
+    auto get_or_init_async(backend_ref b, Init init, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return get_or_init_async(std::nothrow, b, std::move(init), std::move(then), t, c).value();
+    }
 #endif
 
 private:
@@ -64,6 +77,33 @@ private:
         const auto &mine = *static_cast<call<F> *>(ctx);
         return mine.carrier.make(out, [&mine] { return detail::made_by_caller<T, D>::from(mine.init()); });
     }
+    // It is called where it lies when it is submitted, and stays there.
+    template <class Init> class async_init {
+    public:
+        async_init(qz_once *cell, Init &&init, timeout t, cancel_ref c, backend_ref b) noexcept
+            : cell_(cell), init_(std::move(init)), t_(t), c_(c), b_(b) {}
+        async_init(async_init &&other) noexcept
+            : cell_(other.cell_), init_(std::move(other.init_)), t_(other.t_), c_(other.c_), b_(other.b_) {}
+
+        qz_status operator()(void *user_data) noexcept {
+            static_assert(std::is_nothrow_move_constructible<Init>::value, "it is moved to the heap");
+            return qz_once_get_or_init_async(cell_, make, this, t_.count(), c_.get(), b_.get(), user_data);
+        }
+        failure why(const failure &told) const noexcept { return carrier_.why(told); }
+
+    private:
+        static std::int32_t make(void *ctx, void **out) noexcept {
+            auto &mine = *static_cast<async_init *>(ctx);
+            return mine.carrier_.make(out, [&mine] { return detail::made_by_caller<T, D>::from(mine.init_()); });
+        }
+
+        qz_once *cell_;
+        Init init_;
+        timeout t_;
+        cancel_ref c_;
+        backend_ref b_;
+        detail::carrier carrier_;
+    };
     template <class F>
     result<T *> carry_init(detail::carrier &carrier, F &init, timeout t, cancel_ref c) const noexcept {
         call<F> mine{init, carrier};

@@ -62,21 +62,11 @@ public:
 
 namespace detail {
 
-// Where the pools' create functions leave why they made nothing: with the call on this thread that wants something made.
-inline carrier *&wanting() noexcept {
-    static thread_local carrier *wants = nullptr;
-    return wants;
-}
-
-class wants {
-public:
-    explicit wants(carrier &mine) noexcept : outer_(std::exchange(wanting(), &mine)) {}
-    wants(const wants &) = delete;
-    wants &operator=(const wants &) = delete;
-    ~wants() { wanting() = outer_; }
-
-private:
-    carrier *outer_;
+template <class T, class D> struct outcome<pooled<T, D>> {
+    static result<pooled<T, D>> of(completion &&over) noexcept {
+        T *resource = over.object<T>();
+        return pooled<T, D>(std::move(over).taken().release(), resource);
+    }
 };
 
 // With a time or without.
@@ -132,6 +122,17 @@ public:
         detail::carrier carrier;
         return carry_acquire(carrier, t, c);
     }
+    // Completes, in place of blocking: see completion.hpp. What makes a resource runs within the submission or a poll;
+    // what it throws there is swallowed, and the call completes with its status.
+    template <class Then>
+    auto acquire_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                       cancel_ref c = {}) const noexcept {
+        return detail::submit<pooled<T, D>>(std::move(then), [h = get(), t, c, b](void *user_data) {
+            detail::carrier nobody;
+            const detail::wants mine(nobody);
+            return qz_pool_acquire_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
     result<pooled<T, D>> try_acquire(std::nothrow_t) const noexcept {
         void *resource = nullptr;
         qz_hold *taken = nullptr;
@@ -161,6 +162,10 @@ public:
     pooled<T, D> acquire(timeout t = infinite, cancel_ref c = {}) const {
         detail::carrier carrier;
         return carrier.value(carry_acquire(carrier, t, c));
+    }
+    template <class Then>
+    auto acquire_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return acquire_async(std::nothrow, b, std::move(then), t, c).value();
     }
     pooled<T, D> try_acquire() const { return detail::empty_if_busy(try_acquire(std::nothrow)); }
     std::uint32_t warm_up(std::uint32_t target, qz_pool_strategy strategy = QZ_POOL_FAIL, timeout t = infinite,

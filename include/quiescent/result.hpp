@@ -23,7 +23,7 @@ public:
     // Of the refusal that a C function has just answered on this thread.
     explicit failure(qz_status status) noexcept : failure(status, qz_last_error()) { os_error_ = qz_last_os_error(); }
 
-    failure(qz_status status, const char *words) noexcept : status_(status), os_error_(0) {
+    failure(qz_status status, const char *words, int os_error = 0) noexcept : status_(status), os_error_(os_error) {
         detail::copy_cut(words_, words, std::strlen(words));
     }
 

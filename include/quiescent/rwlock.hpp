@@ -29,6 +29,14 @@ public:
         const qz_status status = qz_rwlock_read(get(), t.count(), c.get(), &taken);
         return detail::made<hold>(status, taken);
     }
+    // Completes, in place of blocking: see completion.hpp.
+    template <class Then>
+    auto read_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                    cancel_ref c = {}) const noexcept {
+        return detail::submit<hold>(std::move(then), [h = get(), t, c, b](void *user_data) {
+            return qz_rwlock_read_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
     result<hold> try_read(std::nothrow_t) const noexcept {
         qz_hold *taken = nullptr;
         const qz_status status = qz_rwlock_try_read(get(), &taken);
@@ -39,6 +47,13 @@ public:
         const qz_status status = qz_rwlock_write(get(), t.count(), c.get(), &taken);
         return detail::made<write_hold>(status, taken);
     }
+    template <class Then>
+    auto write_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
+                     cancel_ref c = {}) const noexcept {
+        return detail::submit<write_hold>(std::move(then), [h = get(), t, c, b](void *user_data) {
+            return qz_rwlock_write_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
     result<write_hold> try_write(std::nothrow_t) const noexcept {
         qz_hold *taken = nullptr;
         const qz_status status = qz_rwlock_try_write(get(), &taken);
@@ -47,8 +62,16 @@ public:
 
 #if QZ_HPP_EXCEPTIONS
     hold read(timeout t = infinite, cancel_ref c = {}) const { return read(std::nothrow, t, c).value(); }
+    template <class Then>
+    auto read_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return read_async(std::nothrow, b, std::move(then), t, c).value();
+    }
     hold try_read() const { return detail::empty_if_busy(try_read(std::nothrow)); }
     write_hold write(timeout t = infinite, cancel_ref c = {}) const { return write(std::nothrow, t, c).value(); }
+    template <class Then>
+    auto write_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
+        return write_async(std::nothrow, b, std::move(then), t, c).value();
+    }
     write_hold try_write() const { return detail::empty_if_busy(try_write(std::nothrow)); }
 #endif
 };

@@ -14,6 +14,14 @@ public:
         const qz_status status = qz_semaphore_acquire(get(), permits, t.count(), c.get(), &taken);
         return detail::made<hold>(status, taken);
     }
+    // Completes, in place of blocking: see completion.hpp.
+    template <class Then>
+    auto acquire_async(std::nothrow_t, backend_ref b, Then then, std::uint32_t permits = 1, timeout t = infinite,
+                       cancel_ref c = {}) const noexcept {
+        return detail::submit<hold>(std::move(then), [h = get(), permits, t, c, b](void *user_data) {
+            return qz_semaphore_acquire_async(h, permits, t.count(), c.get(), b.get(), user_data);
+        });
+    }
     result<hold> try_acquire(std::nothrow_t, std::uint32_t permits = 1) const noexcept {
         qz_hold *taken = nullptr;
         const qz_status status = qz_semaphore_try_acquire(get(), permits, &taken);
@@ -37,6 +45,10 @@ public:
 #if QZ_HPP_EXCEPTIONS
     hold acquire(std::uint32_t permits = 1, timeout t = infinite, cancel_ref c = {}) const {
         return acquire(std::nothrow, permits, t, c).value();
+    }
+    template <class Then>
+    auto acquire_async(backend_ref b, Then then, std::uint32_t permits = 1, timeout t = infinite, cancel_ref c = {}) const {
+        return acquire_async(std::nothrow, b, std::move(then), permits, t, c).value();
     }
     hold try_acquire(std::uint32_t permits = 1) const {
         return detail::empty_if_busy(try_acquire(std::nothrow, permits));

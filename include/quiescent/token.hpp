@@ -31,7 +31,19 @@
 #error "include <quiescent.hpp>"
 #endif
 QZ_HPP_BEGIN
+
+class backend_ref;
+class cancel_ref;
+
 namespace detail {
+
+template <class As, class Then, class Call> auto submit(Then &&then, Call &&call) noexcept;
+
+// A class that is defined by the time that `Then` is known.
+template <class T, class Then> struct defined_later {
+    using type = T;
+};
+template <class T, class Then> using later = typename defined_later<T, Then>::type;
 
 // Names a handle; owns nothing.
 template <class C, qz_status (*Free)(C *, std::int64_t)> class token {
@@ -51,6 +63,22 @@ public:
     result<qz_status> try_free(std::nothrow_t) const noexcept { return answered(qz_handle_try_free(as_handle())); }
     result<void> wait_freed(std::nothrow_t, timeout t = infinite) const noexcept {
         return done(qz_handle_wait_freed(as_handle(), t.count()));
+    }
+    // Closed at once, without blocking the thread; completes when it is destroyed, as free answers. For `then` see
+    // completion.hpp.
+    template <class Then>
+    auto free_async(std::nothrow_t, later<backend_ref, Then> b, Then then, timeout t = default_timeout,
+                    later<cancel_ref, Then> c = {}) const noexcept {
+        return submit<qz_status>(std::move(then), [h = as_handle(), t, c, b](void *user_data) {
+            return qz_handle_free_async(h, t.count(), c.get(), b.get(), user_data);
+        });
+    }
+    template <class Then>
+    auto wait_freed_async(std::nothrow_t, later<backend_ref, Then> b, Then then, timeout t = infinite,
+                          later<cancel_ref, Then> c = {}) const noexcept {
+        return submit<void>(std::move(then), [h = as_handle(), t, c, b](void *user_data) {
+            return qz_handle_wait_freed_async(h, t.count(), c.get(), b.get(), user_data);
+        });
     }
     bool is_closing() const noexcept { return qz_handle_is_closing(as_handle()); }
 
@@ -87,6 +115,16 @@ public:
         return answer.status() == QZ_ERR_BUSY ? QZ_ERR_BUSY : answer.value();
     }
     void wait_freed(timeout t = infinite) const { wait_freed(std::nothrow, t).value(); }
+    template <class Then>
+    auto free_async(later<backend_ref, Then> b, Then then, timeout t = default_timeout,
+                    later<cancel_ref, Then> c = {}) const {
+        return free_async(std::nothrow, b, std::move(then), t, c).value();
+    }
+    template <class Then>
+    auto wait_freed_async(later<backend_ref, Then> b, Then then, timeout t = infinite,
+                          later<cancel_ref, Then> c = {}) const {
+        return wait_freed_async(std::nothrow, b, std::move(then), t, c).value();
+    }
     template <class F> qz_status on_freed(F f) const { return on_freed(std::nothrow, std::move(f)).value(); }
     void set_label(const char *label) const { set_label(std::nothrow, label).value(); }
     qz_handle_info info() const { return info(std::nothrow).value(); }
