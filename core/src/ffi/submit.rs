@@ -9,10 +9,13 @@ use crate::error::Error;
 use crate::ffi::{Status, call, cancel_token, free_timeout, last_error, timeout};
 use crate::handle::{AnyHandle, Entry, Handle, Hold, Token};
 use crate::wait::Wait;
+use pin_project_lite::pin_project;
 use std::ffi::{CStr, c_void};
 use std::future::Future;
 #[cfg(unix)]
 use std::os::fd::BorrowedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// What an asynchronous call has taken.
@@ -86,6 +89,24 @@ impl<B, C> Submission<B, C> {
     }
 }
 
+pin_project! {
+    /// A future, and what is told of its end. (An async block would keep the future twice, before and while it is awaited.)
+    struct Told<F, M> {
+        #[pin]
+        future: F,
+        tell: M,
+    }
+}
+
+impl<F: Future, M: Fn(F::Output) -> Outcome> Future for Told<F, M> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.project();
+        this.future.poll(context).map(this.tell)
+    }
+}
+
 /// Begins to take something of the value behind `handle`: `take` waits for it. Its completion has the hold.
 ///
 /// From now on the call is in flight on `handle`, waiting, by the thread that submitted it. Refused before `take` runs: a bad timeout,
@@ -103,14 +124,14 @@ where
     call(|| {
         on.submit(operation, timeout, |backend, user_data, wait| {
             let taking = take(Token::<T>::from_raw(handle).wait_to_hold(operation)?);
-            backend.submit(user_data, wait, async move {
-                let (hold, taken) = taking.await;
+            let keep = |(hold, taken): (Hold<T>, Result<Taken, Refused>)| {
                 let kept = taken.and_then(|taken| Ok((hold.keep(taken.taken, true)?, taken.value)));
                 match kept {
                     Ok((hold, value)) => Outcome { hold: Some(hold), value, ..Outcome::DONE },
                     Err(refused) => refused.into(),
                 }
-            })
+            };
+            backend.submit(user_data, wait, Told { future: taking, tell: keep })
         })
     })
 }
@@ -129,10 +150,10 @@ where
     call(|| {
         on.submit(operation, timeout, |backend, user_data, wait| {
             let waiting = wait_for(Token::<T>::from_raw(handle).wait_to_hold(operation)?);
-            backend.submit(user_data, wait, async move {
-                let (_hold, answer) = waiting.await;
+            let tell = |(_hold, answer): (Hold<T>, Result<usize, Refused>)| {
                 answer.map_or_else(Outcome::from, |value| Outcome { value, ..Outcome::DONE })
-            })
+            };
+            backend.submit(user_data, wait, Told { future: waiting, tell })
         })
     })
 }
