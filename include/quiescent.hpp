@@ -73,6 +73,10 @@
 #ifdef __cpp_lib_expected
 #include <expected>
 #endif
+#ifdef __cpp_lib_coroutine
+#include <coroutine>
+#include <optional>
+#endif
 
 #include "quiescent.h"
 
@@ -107,6 +111,9 @@
 #include "quiescent/cancel.hpp"
 #include "quiescent/completion.hpp"
 #include "quiescent/backend.hpp"
+#ifdef __cpp_lib_coroutine
+#include "quiescent/coroutine.hpp"
+#endif
 #include "quiescent/mutex.hpp"
 #include "quiescent/rwlock.hpp"
 #include "quiescent/semaphore.hpp"

@@ -21,6 +21,27 @@ template std::expected<session, quiescent::failure> quiescent::to_expected(quies
 template std::expected<void, quiescent::failure> quiescent::to_expected(quiescent::result<void>) noexcept;
 #endif
 
+#ifdef __cpp_lib_coroutine
+struct task {
+    struct promise_type {
+        task get_return_object() { return {}; }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_never final_suspend() noexcept { return {}; }
+        void return_void() {}
+        void unhandled_exception() { std::terminate(); }
+    };
+};
+
+task lock_twice(quiescent::mutex_ref m, quiescent::backend_ref b, bool &refused) {
+    quiescent::hold locked = co_await m.lock_async(b, quiescent::awaited);
+    try {
+        quiescent::hold never = co_await m.lock_async(b, quiescent::awaited, std::chrono::milliseconds(1));
+    } catch (const quiescent::error &e) {
+        refused = e.status() == QZ_ERR_TIMEOUT;
+    }
+}
+#endif
+
 int main() {
     using namespace std::chrono_literals;
     quiescent::handle<session> h(std::make_unique<session>());
@@ -50,6 +71,19 @@ int main() {
     c.get_or_init([] { return session(); }).query();
     quiescent::pool<session> p({1}, [] { return std::make_unique<session>(); });
     quiescent::pooled<session> lent = p.acquire(2s, stop);
+    quiescent::backend loop;
+    quiescent::completions over;
+    bool refused = false;
+    n.wait_async(loop, [&refused](quiescent::result<void> woken) { refused = !woken; }, 1ms, stop);
+    while (loop.pending() > 0) loop.poll(over);
+    if (!refused) return 5;
+#ifdef __cpp_lib_coroutine
+    refused = false;
+    quiescent::mutex other_lock;
+    lock_twice(other_lock, loop, refused);
+    while (loop.pending() > 0) loop.poll(over);
+    if (!refused) return 6;
+#endif
     if (!b.wait() || quiescent::free_many(&b, &b + 1) != QZ_OK || quiescent::report().empty()) return 3;
     try {
         quiescent::filelock f("/dev/null/x");

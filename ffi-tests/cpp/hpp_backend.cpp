@@ -373,13 +373,24 @@ void what_a_function_throws_leaves_the_poll() {
     });
     run(b);
     CHECK(swallowed_exceptions() == before + 3);
-    pool<thing> p({1}, []() -> thing { throw error(failure(QZ_ERR_LIMIT, "enough")); });
+    int makes = 0;
+    pool<thing> p({1}, [&makes]() -> thing {
+        if (makes++ > 0) throw error(failure(QZ_ERR_LIMIT, "enough"));
+        return thing();
+    });
     pool_config sizes{2};
     sizes.min_size = 2;
     int tries = 0;
     pool<thing> outer(sizes, [&]() -> thing {
         if (tries++ == 0) throw std::runtime_error("my own");
-        p.acquire_async(b, [](result<pooled<thing>> lent) { EXPECT(lent, QZ_ERR_IO); });
+        const auto none = [](result<pooled<thing>> lent) { EXPECT(lent, QZ_ERR_IO); };
+        pooled<thing> first = p.acquire();
+        p.acquire_async(b, none);
+        CHECK(std::move(first).discard() == QZ_OK && makes == 1);
+        run(b); // makes it, for the one that waited
+        CHECK(makes == 2);
+        p.acquire_async(b, none); // the submission does
+        CHECK(makes == 3);
         run(b);
         return thing();
     });
@@ -390,13 +401,13 @@ void what_a_function_throws_leaves_the_poll() {
         what = e.what();
     }
     CHECK_SAY(what == "my own" && tries == 2, "%s, %d", what.c_str(), tries);
-    CHECK(swallowed_exceptions() == before + 4);
+    CHECK(swallowed_exceptions() == before + 5);
     { // what on_discard throws
         backend ends([](void *) { throw 1; });
         mutex m;
         m.lock_async(ends, user_data(&called));
     }
-    CHECK(swallowed_exceptions() == before + 5);
+    CHECK(swallowed_exceptions() == before + 6);
 }
 
 void the_form_that_throws() {

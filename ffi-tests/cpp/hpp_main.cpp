@@ -13,6 +13,9 @@ void library();
 void throwing();
 void callbacks();
 #endif
+#ifdef __cpp_lib_coroutine
+void coroutines();
+#endif
 const void *waits_unit();
 const void *handles_unit();
 
@@ -35,6 +38,9 @@ int main() {
     made();
     ends();
     backends();
+#ifdef __cpp_lib_coroutine
+    coroutines();
+#endif
 #ifdef __cpp_exceptions
     throwing();
     callbacks();

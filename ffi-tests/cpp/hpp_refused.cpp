@@ -29,6 +29,9 @@ void mistake(mutex &m, handle_ref<thing> h, const char *name, char (&buffer)[8],
     result<pool<thing>> pooled_things = pool<thing>::make(std::nothrow, {1}, std::make_unique<factory>());
     static auto hook = [](qz_misuse, const void *) {};
     static_cast<void>(set_misuse_hook(std::nothrow, hook));
+    result<void> kept = m.lock_async(std::nothrow, backend_ref(), user_data(raw));
+    auto then = [](result<thing *>) {};
+    result<void> made = once_ref<thing>().get_or_init_async(std::nothrow, backend_ref(), [] { return thing(); }, then);
 #elif CASE == 1
     mutex copied = m;
 #elif CASE == 2
@@ -68,6 +71,12 @@ void mistake(mutex &m, handle_ref<thing> h, const char *name, char (&buffer)[8],
 #elif CASE == 17
     static const auto numbers = [](int) { return thing(); };
     result<pool<thing>> pooled_things = pool<thing>::make(std::nothrow, {1}, numbers); // a timeout has a unit
+#elif CASE == 18
+    result<void> kept = m.lock_async(std::nothrow, backend_ref(), raw); // a pointer to what?
+#elif CASE == 19
+    // Who would keep the initialiser?
+    user_data then(raw);
+    result<void> made = once_ref<thing>().get_or_init_async(std::nothrow, backend_ref(), [] { return thing(); }, then);
 #else
 #error "no such case"
 #endif

@@ -30,6 +30,9 @@ const UNITS: &[&str] = &[
 /// Only with exceptions.
 const THROWING_UNITS: &[&str] = &["ffi-tests/cpp/hpp_throwing.cpp", "ffi-tests/cpp/hpp_callbacks.cpp"];
 
+/// Only from C++20 on.
+const COROUTINE_UNITS: &[&str] = &["ffi-tests/cpp/hpp_coroutine.cpp"];
+
 /// What takes minutes is scripts/nightly's.
 fn is_thorough() -> bool {
     std::env::var_os("QUIESCENT_THOROUGH").is_some()
@@ -68,6 +71,7 @@ fn all_units(compiler: &str, standard: &str, has_exceptions: bool, optimised: &s
         return None;
     }
     let units = UNITS.iter().chain(if has_exceptions { THROWING_UNITS } else { &[] });
+    let units = units.chain(if standard >= "c++20" { COROUTINE_UNITS } else { &[] });
     let mut built = program(&format!("hpp-{compiler}-{standard}")).std(standard).compiler(compiler).flag(optimised);
     if !has_exceptions {
         built = built.flag("-fno-exceptions").flag("-fno-rtti");
@@ -176,7 +180,7 @@ fn no_macro_leaks() {
 /// Each mistake alone is what keeps it from compiling: the same file with none does compile.
 #[test]
 fn mistakes_do_not_compile() {
-    const CASES: u32 = 17;
+    const CASES: u32 = 19;
     for compiler in compilers().take(if is_thorough() { usize::MAX } else { 1 }) {
         let compiles = |case: u32| {
             program("hpp-refused")

@@ -4,6 +4,8 @@ from .rule import Rule
 
 CPP_HANDLE = "include/quiescent/handle.hpp"
 CPP_POOL = "include/quiescent/pool.hpp"
+CPP_COMPLETION = "include/quiescent/completion.hpp"
+CPP_BACKEND = "include/quiescent/backend.hpp"
 
 RULES = [
     # The C++ header.
@@ -44,4 +46,27 @@ RULES = [
          "qz_notify_all(get())", "qz_notify_one(get())", "cpp_header", "every_function_has_a_cpp_form"),
     Rule("cpp-modes", "code with exceptions is given functions without catch", "include/quiescent.hpp",
          "inline namespace without_exceptions", "inline namespace with_exceptions", "cpp_header", "in_two_units"),
+    Rule("cpp-discard", "the function of a call that nobody collects is never destroyed", CPP_COMPLETION,
+         "void discard() noexcept override { delete this; }", "void discard() noexcept override {}", "cpp_header", "every_class_is_used"),
+    Rule("cpp-kept", "the function of a call that was refused is never destroyed", CPP_COMPLETION,
+         "const qz_status status = kept->submit();", "const qz_status status = kept.release()->submit();", "cpp_header", "every_class_is_used"),
+    Rule("cpp-odd", "user data of the caller's are taken for a function", CPP_COMPLETION,
+         "if (continuation::of(mine.get())) return", "if (!std::is_same<As, As>::value) return", "cpp_header", "every_class_is_used"),
+    Rule("cpp-left", "what is left in completions is not given back by the next poll", CPP_BACKEND,
+         "        out.clear();\n", "", "cpp_header", "every_class_is_used"),
+    Rule("cpp-others", "after a function threw, the others are not called", CPP_BACKEND,
+         "            try {\n                complete(over);", "            try {\n                if (!thrown) complete(over);", "cpp_header", "every_class_is_used"),
+    Rule("cpp-wants", "a refusal is blamed on what a poll made in between", CPP_BACKEND,
+         "            const detail::wants mine(nobody);\n", "", "cpp_header", "every_class_is_used"),
+    Rule("cpp-wants-pool", "a refusal is blamed on what a submission made in between", CPP_POOL,
+         "            const detail::wants mine(nobody);\n", "", "cpp_header", "every_class_is_used"),
+    Rule("cpp-descriptor", "a wake descriptor is never closed", CPP_BACKEND,
+         "if (old >= 0) static_cast", "if (old < -1) static_cast", "cpp_header", "every_class_is_used"),
+    Rule("cpp-initialiser", "an asynchronous call does not tell why its initialiser refused", "include/quiescent/once.hpp",
+         "return carrier_.why(told);", "return told;", "cpp_header", "every_class_is_used"),
+    Rule("cpp-awaited", "a coroutine waits for ever when its backend ends", "include/quiescent/coroutine.hpp",
+         "                complete(completion(over));\n", "", "cpp_header", "every_class_is_used_without_exceptions"),
+    Rule("cpp-gone", "a coroutine that was destroyed goes on", "include/quiescent/coroutine.hpp",
+         "        if (submitted_) submitted_->waits", "        if (submitted_ && answer_) submitted_->waits", "cpp_header",
+         "every_class_is_used_without_exceptions"),
 ]
