@@ -36,6 +36,7 @@ class Kinds(unittest.TestCase):
                 self.assertTrue((await task).release())
                 (await asyncio.wait_for(taken(), 5)).release()
             async with lock.write_async() as hold:
+                self.assertRaises(q.Deadlock, lock.read)  # it would block the loop for ever
                 hold.downgrade()
                 async with lock.read_async():
                     pass
