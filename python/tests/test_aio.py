@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 from support import Threads, backend, begun, in_a_loop
 
@@ -141,7 +142,7 @@ class Kinds(unittest.TestCase):
         self.assertTrue(await freeing)
         self.assertEqual((set(closed), destroyed), ({"object"}, ["object"]))
         self.assertIs(await handle.free_async(), q.FreeResult.ALREADY_FREED)
-        gc.collect()  # no ResourceWarning: it was freed
+        self.assertRaises(q.Freed, handle.__enter__)
 
     @in_a_loop
     async def test_descriptors(self):
@@ -195,6 +196,7 @@ class Ends(unittest.TestCase):
         for timeout in (-1, float("nan")):
             with self.assertRaises(q.InvalidArgument):
                 await semaphore.hold_async(timeout=timeout)
+        self.assertEqual((backend()._owned, backend()._under_way), ({}, {}))
 
     def test_outside_of_a_loop(self):
         with q.Mutex() as mutex:
@@ -292,8 +294,9 @@ class Ends(unittest.TestCase):
             self.assertEqual(semaphore.info().in_flight, 0)
             waiting = semaphore.hold_async()
             waiting.send(None)
-            with Threads() as threads:
+            with unittest.mock.patch.object(type(backend()), "poll") as poll, Threads() as threads:
                 threads.start(waiting.close)  # as the garbage collector does
+            poll.assert_not_called()  # futures are ended on the loop's thread
             while semaphore.info().in_flight:
                 await asyncio.sleep(0.001)
 

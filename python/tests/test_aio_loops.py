@@ -105,18 +105,22 @@ class Callbacks(unittest.TestCase):
             raise Tick
 
         def interrupted(*arguments):
+            signal.raise_signal(signal.SIGUSR1)
             status = poll(*arguments)
             signal.raise_signal(signal.SIGUSR1)
             return status
 
         poll, before = _completions.qz.qz_backend_poll, signal.signal(signal.SIGUSR1, handler)
         try:
-            with q.Semaphore(0) as semaphore:
-                waiting = await begun(semaphore.hold_async())
+            with q.Semaphore(0) as semaphore, q.Pool(lambda timeout: "made", max_size=1) as pool:
+                hold = await pool.hold_async()
+                waiting, making = await begun(semaphore.hold_async()), await begun(pool.hold_async())
                 semaphore.add(1)
+                hold.discard()  # so that the poll makes another
                 with unittest.mock.patch.object(_completions.qz, "qz_backend_poll", interrupted):
                     self.assertRaises(Tick, backend().poll)
                 (await waiting).release()
+                (await making).release()
                 self.assertEqual(semaphore.available, 1)
         finally:
             signal.signal(signal.SIGUSR1, before)
