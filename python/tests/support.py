@@ -1,5 +1,8 @@
 """What the tests share: programs that run in a process of their own, threads that are joined, and waiting for a moment."""
 
+import asyncio
+import functools
+import gc
 import os
 import subprocess
 import sys
@@ -67,6 +70,38 @@ class Threads:
             assert not thread.is_alive(), "a thread hangs"
         if self.errors:
             raise self.errors[0]
+
+
+def in_a_loop(test: Any) -> Any:
+    """Runs a coroutine method in a loop of its own, which leaves neither a handle, a token nor a thread behind."""
+    import quiescent as q
+    from quiescent import _callbacks
+
+    @functools.wraps(test)
+    def run(self: Any) -> None:
+        gc.collect()
+        before, threads = q.statistics()["live"], os.listdir("/proc/self/task")
+        asyncio.run(asyncio.wait_for(test(self), 30))
+        gc.collect()
+        self.assertEqual(q.statistics()["live"], before, q.report())
+        self.assertEqual(os.listdir("/proc/self/task"), threads)
+        self.assertEqual(_callbacks.inits, {})
+
+    return run
+
+
+def backend() -> Any:
+    """That of the running loop, as the package has it."""
+    from quiescent import _completions
+
+    return _completions._backends[asyncio.get_running_loop()]()
+
+
+async def begun(coroutine: Any) -> Any:
+    """A task that waits by now."""
+    task = asyncio.create_task(coroutine)
+    await asyncio.sleep(0)
+    return task
 
 
 BEGIN = """
