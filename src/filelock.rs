@@ -177,9 +177,10 @@ pub unsafe extern "C" fn qz_filelock_acquire_async(
         Ok(mode) => mode,
         Err(error) => return ffi::call(|| Err::<(), _>(error)).into(),
     };
+    let handle = AnyHandle::from_raw(lock);
     let on = Submission { backend, user_data, timeout_ms, cancel };
     let submitted = ffi::take_async(lock, c"qz_filelock_acquire_async", on, move |hold: Hold<FileLock>| async move {
-        let taken = hold.take_async(mode).await.map(Taken::from);
+        let taken = hold.take_async(handle, mode).await.map(Taken::from);
         (hold, taken.map_err(|error| Refused::new(error.error(), error.os_error())))
     });
     submitted.into()

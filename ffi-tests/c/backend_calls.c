@@ -360,7 +360,12 @@ static void what_the_system_answers_is_told(void) {
     EXPECT(qz_filelock_acquire_async(l, QZ_FILELOCK_SHARED, QZ_INFINITE, NULL, backend, number(30)), QZ_OK);
     expect_nothing(backend);
     EXPECT(qz_hold_release(theirs), QZ_OK);
-    EXPECT(qz_hold_release(EXPECT_COMPLETION(backend, "qz_filelock_acquire_async", 30, QZ_OK).hold), QZ_OK);
+    qz_hold *ours = EXPECT_COMPLETION(backend, "qz_filelock_acquire_async", 30, QZ_OK).hold, *again = NULL;
+    /* This thread has it, by whichever call. */
+    EXPECT(qz_filelock_acquire(l, QZ_FILELOCK_EXCLUSIVE, 5000, NULL, &again), QZ_ERR_DEADLOCK);
+    EXPECT(qz_hold_pass_on(ours), QZ_OK);
+    EXPECT(qz_filelock_acquire(l, QZ_FILELOCK_EXCLUSIVE, 1, NULL, &again), QZ_ERR_TIMEOUT);
+    EXPECT(qz_hold_release(ours), QZ_OK);
     EXPECT(qz_filelock_free(l, 0), QZ_OK);
     EXPECT(qz_filelock_free(other, 0), QZ_OK);
     free_backend(backend);

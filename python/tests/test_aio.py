@@ -122,6 +122,7 @@ class Kinds(unittest.TestCase):
                     await lock.hold_async(timeout=0.01)
             async with lock.hold_async():
                 self.assertRaises(q.Busy, lock.try_hold)
+                self.assertRaises(q.Deadlock, lock.hold)  # it would block the loop for ever
             await lock.free_async()
 
     @in_a_loop

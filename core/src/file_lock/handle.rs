@@ -50,12 +50,12 @@ impl FileLock {
         Ok(self.keep(hold)?)
     }
 
-    /// The same as a future, which may be dropped at any time: the lock is then no thread's.
+    /// The same as a future, which may be dropped at any time. The hold is that of the thread that polls it first.
     ///
     /// # Errors
     /// [`FileLockError::Closed`], [`FileLockError::Io`].
-    pub async fn take_async(&self, mode: LockMode) -> Result<u64, FileLockError> {
-        let hold = self.acquire_async(mode).await?;
+    pub async fn take_async(&self, handle: AnyHandle, mode: LockMode) -> Result<u64, FileLockError> {
+        let hold = self.unless_closed(self.wait_in_line(Taker::call(handle), mode)).await?;
         Ok(self.keep(hold)?)
     }
 

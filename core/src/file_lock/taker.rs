@@ -14,6 +14,9 @@ pub(super) enum Taker {
     /// The calling thread, for a hold of this handle.
     #[cfg(not(loom))]
     Handle(AnyHandle),
+    /// That thread, for a hold of this handle, by a call that completes: it waits as a future does.
+    #[cfg(not(loom))]
+    Call(u64, AnyHandle),
 }
 
 /// Whose a hold is.
@@ -29,7 +32,18 @@ pub(super) enum Whose {
 }
 
 impl Taker {
+    /// A call by the calling thread.
+    #[cfg(not(loom))]
+    pub(super) fn call(handle: AnyHandle) -> Taker {
+        Taker::Call(this_thread(), handle)
+    }
+
+    /// Whether a thread waits.
     pub(super) fn is_thread(self) -> bool {
+        #[cfg(not(loom))]
+        if matches!(self, Taker::Call(..)) {
+            return false;
+        }
         !matches!(self, Taker::Task)
     }
 
@@ -40,6 +54,8 @@ impl Taker {
             Taker::Thread => Whose::Thread(this_thread()),
             #[cfg(not(loom))]
             Taker::Handle(handle) => Whose::Handle(this_thread(), handle),
+            #[cfg(not(loom))]
+            Taker::Call(thread, handle) => Whose::Handle(thread, handle),
         }
     }
 }
