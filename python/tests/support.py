@@ -4,6 +4,7 @@ import asyncio
 import functools
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,10 @@ import threading
 import time
 import unittest
 from typing import Any, Callable, List
+
+# Whoever started the tests may have Ctrl-C ignored (a shell's background job), which every process would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The package in the source tree, unless the tests are to use the installed one.
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src")
