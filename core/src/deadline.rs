@@ -43,6 +43,12 @@ impl Deadline {
         Deadline(bits)
     }
 
+    /// How many milliseconds are left, rounded up, so that they are not over before it is; `None`: it never passes. Does not read
+    /// the clock for [`Deadline::PASSED`].
+    pub(crate) fn milliseconds_left(self) -> Option<u64> {
+        self.nanos().map(|at| if at == 0 { 0 } else { at.saturating_sub(now()).div_ceil(1_000_000) })
+    }
+
     /// Nanoseconds on the clock of [`now`], or `None` for never.
     pub(crate) fn nanos(self) -> Option<u64> {
         (self != Deadline::NEVER).then_some(self.0)

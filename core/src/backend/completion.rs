@@ -254,8 +254,7 @@ impl Drop for CompletionBackend {
             (state.entries.take_all(), std::mem::take(&mut state.done), std::mem::take(&mut state.attached))
         });
         for inner in attached {
-            self.engine.poller.detach(&inner.poller);
-            inner.state.with(|state| state.end_drive(&inner.poller));
+            drive::let_go(&self.engine, &inner);
         }
         for call in entries.map(|entry| entry.call) {
             // Unless somebody looks at it just now, who drops it after that.

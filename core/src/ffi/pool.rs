@@ -1,6 +1,6 @@
 //! A pool whose factory are a C caller's callbacks.
 
-use crate::deadline::{self, Deadline};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::ffi::{INFINITE, Status, call, take, try_take};
 use crate::handle::{Freed, Handle, HoldToken, Kind};
@@ -80,13 +80,8 @@ impl AsyncResourceFactory for Factory {
     }
 }
 
-/// Rounded up, so that it is not over before it is.
 fn milliseconds_until(deadline: Deadline) -> i64 {
-    match deadline.nanos() {
-        None => INFINITE,
-        Some(0) => 0,
-        Some(at) => i64::try_from(at.saturating_sub(deadline::now()).div_ceil(1_000_000)).unwrap_or(i64::MAX),
-    }
+    deadline.milliseconds_left().map_or(INFINITE, |left| i64::try_from(left).unwrap_or(i64::MAX))
 }
 
 /// What a callback's status is answered as: those that the header names are passed on.

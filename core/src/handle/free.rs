@@ -85,8 +85,9 @@ pub enum Begun<'shell, L> {
     Lost(L),
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+/// How long after the first call of `on_close` the second one comes; then twice as long, up to the longest.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// To a free, a life that was over is no refusal: another call freed it.
 #[cold]

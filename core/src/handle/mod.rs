@@ -29,7 +29,7 @@
 
 mod directory;
 mod ending;
-mod free;
+pub(crate) mod free;
 mod freed_hooks;
 mod label;
 mod lane;

@@ -232,7 +232,12 @@ pub(super) fn detach(outer: &Shared<Engine>, inner: &Shared<Engine>) -> bool {
     let position = |engines: &[Shared<Engine>]| engines.iter().position(|engine| Shared::is_same(engine, inner));
     let taken = outer.state.with(|state| position(&state.attached).map(|position| state.attached.remove(position)));
     let Some(inner) = taken else { return false };
+    let_go(outer, &inner);
+    true
+}
+
+/// `inner`, which is no more on the list of `outer`, is to be polled by itself.
+pub(super) fn let_go(outer: &Engine, inner: &Engine) {
     outer.poller.detach(&inner.poller);
     inner.state.with(|state| state.end_drive(&inner.poller));
-    true
 }

@@ -4,6 +4,7 @@ use super::{CompletionBackend, Outcome, Step, Turn};
 use crate::allocate::try_box;
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::handle::free::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::handle::{AnyHandle, AnyKind, Freed};
 use crate::lock::Lock;
 use crate::shared::Shared;
@@ -11,10 +12,6 @@ use crate::wait::Wait;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-/// How long after the first call of `on_close` the second one comes; then twice as long, and so on: as a free that blocks.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// What the end of a handle tells a call: whether it has come, else who is to be woken. A call that ends early leaves this behind
 /// with the handle, some hundred bytes, until that is freed.

@@ -14,7 +14,7 @@
 use crate::backend::Event;
 use crate::backend::completion::AttachError;
 use crate::backend::completion::entries::{NO_KEY, Name};
-use crate::deadline::{self, Deadline};
+use crate::deadline::Deadline;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -139,7 +139,7 @@ impl Poller {
     /// Sleeps until something is there, `until` passes or a signal comes, and tells what was seen.
     pub(super) fn wait(&self, until: Deadline, mut seen: impl FnMut(Seen)) -> io::Result<()> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS as usize];
-        let timeout = milliseconds(until);
+        let timeout = until.milliseconds_left().map_or(-1, |left| i32::try_from(left).unwrap_or(i32::MAX));
         // SAFETY: `events` is writable, for as many as there are.
         let count = unsafe { libc::epoll_wait(self.set.as_raw_fd(), events.as_mut_ptr(), i32::from(EVENTS), timeout) };
         let Ok(count) = usize::try_from(count) else {
@@ -168,15 +168,6 @@ fn readiness(events: i32) -> u32 {
     bit(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP, READABLE)
         | bit(libc::EPOLLOUT, WRITABLE)
         | bit(libc::EPOLLERR | libc::EPOLLHUP, FAILED)
-}
-
-/// Up to then, rounded up, so that it is not over before it is.
-fn milliseconds(until: Deadline) -> i32 {
-    match until.nanos() {
-        None => -1,
-        Some(0) => 0,
-        Some(at) => i32::try_from(at.saturating_sub(deadline::now()).div_ceil(1_000_000)).unwrap_or(i32::MAX),
-    }
 }
 
 fn time(nanos: u64) -> libc::timespec {

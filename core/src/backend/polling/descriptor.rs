@@ -1,7 +1,7 @@
 //! Unix: a descriptor, slept on with `poll(2)`.
 
 use crate::backend::{Pollable, PollingFlags};
-use crate::deadline::{Deadline, now};
+use crate::deadline::Deadline;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -47,11 +47,5 @@ fn ready(found: libc::c_short) -> io::Result<bool> {
 
 /// Until then, rounded up; negative is for ever.
 fn milliseconds(deadline: Deadline) -> libc::c_int {
-    match deadline.nanos() {
-        None => -1,
-        Some(_) if deadline == Deadline::PASSED => 0,
-        Some(nanos) => {
-            libc::c_int::try_from(nanos.saturating_sub(now()).div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
-        }
-    }
+    deadline.milliseconds_left().map_or(-1, |left| libc::c_int::try_from(left).unwrap_or(libc::c_int::MAX))
 }

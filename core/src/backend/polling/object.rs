@@ -1,7 +1,7 @@
 //! Windows: an object of the kernel, slept on with `WaitForSingleObject`. Compiled, not tried.
 
 use crate::backend::{Pollable, PollingFlags};
-use crate::deadline::{Deadline, now};
+use crate::deadline::Deadline;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
@@ -28,9 +28,5 @@ impl Pollable for BorrowedHandle<'_> {
 
 /// Until then, rounded up.
 fn milliseconds(deadline: Deadline) -> u32 {
-    match deadline.nanos() {
-        None => INFINITE,
-        Some(_) if deadline == Deadline::PASSED => 0,
-        Some(nanos) => u32::try_from(nanos.saturating_sub(now()).div_ceil(1_000_000)).unwrap_or(INFINITE - 1),
-    }
+    deadline.milliseconds_left().map_or(INFINITE, |left| u32::try_from(left).unwrap_or(INFINITE - 1))
 }

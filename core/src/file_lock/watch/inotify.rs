@@ -1,6 +1,6 @@
 //! Linux tells when a file is closed.
 
-use crate::deadline::{Deadline, now};
+use crate::deadline::Deadline;
 use crate::file_lock::system::{Errno, repeat};
 use std::ffi::CStr;
 use std::io::Write;
@@ -69,8 +69,7 @@ impl Notifier {
 
     /// Until then, or a call, or a change.
     pub(super) fn sleep(&self, deadline: Deadline) {
-        let left = deadline.nanos().map_or(u64::MAX, |deadline| deadline.saturating_sub(now()));
-        let left = i32::try_from(left.div_ceil(1_000_000)).unwrap_or(i32::MAX);
+        let left = deadline.milliseconds_left().map_or(i32::MAX, |left| i32::try_from(left).unwrap_or(i32::MAX));
         let inotify = self.inotify.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let mut both = [inotify, self.call.as_raw_fd()].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         // SAFETY: two entries; a negative descriptor is passed over. Interrupted, it is called again.
