@@ -1729,8 +1729,7 @@ qz_status qz_backend_poll(qz_backend *backend,
                           size_t *out_len);
 
 /// Has the poll in progress return, or the next one; of an attached backend, the poll of the one that drives it.
-/// Several before a poll are one. Any thread, never blocks; for a
-/// signal handler see qz_backend_wake_fd.
+/// Several before a poll are one. Any thread, never blocks; for a signal handler see qz_backend_wake_fd.
 ///
 /// - QZ_OK, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
 ///   QZ_ERR_NO_MEMORY (a thread's first call).

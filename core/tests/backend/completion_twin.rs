@@ -1,42 +1,92 @@
-//! A backend beside a list: whatever is submitted, opened, cancelled, polled and ended, in whatever order, each call completes once, with
-//! what the list says.
+//! A backend beside a list: whatever is submitted, opened, cancelled, freed, polled and ended, in whatever order, each call completes once,
+//! with what the list says, and what it waited for can be freed then.
 
 use crate::completion::Gate;
 use proptest::prelude::*;
-use quiescent_core::backend::completion::{Completion, CompletionBackend, PollError};
-use quiescent_core::sync::CancelToken;
-use quiescent_core::{Deadline, Error, Wait};
+use quiescent_core::backend::completion::{Completion, CompletionBackend, Outcome, PollError};
+use quiescent_core::sync::{CancelToken, Semaphore};
+use quiescent_core::{Deadline, Error, Freed, Token, Wait};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A call; whether it is cancelled before, and whether its deadline has passed.
+    /// A call, which waits for a gate or for a permit of a handle's; whether it is cancelled before, and whether its deadline has passed.
     Submit {
+        on_handle: bool,
         open: bool,
         cancelled: bool,
         late: bool,
     },
     Open(usize),
     Cancel(usize),
+    /// The handle that the call waits for.
+    Free(usize),
     Poll(usize),
+}
+
+/// What a call waits for.
+enum Target {
+    Gate(Gate),
+    Handle(Token<Semaphore>),
+}
+
+impl Target {
+    fn new(on_handle: bool, open: bool) -> Target {
+        if on_handle {
+            let permits = Semaphore::new(u32::from(open), 1).expect("fine");
+            return Target::Handle(Token::open(permits).expect("memory"));
+        }
+        let gate = Gate::default();
+        if open {
+            gate.open();
+        }
+        Target::Gate(gate)
+    }
+
+    fn submit(&self, backend: &CompletionBackend, user_data: usize, wait: Wait<'_>) {
+        let submitted = match self {
+            Target::Gate(gate) => backend.submit(user_data, wait, gate.clone().passed()),
+            Target::Handle(handle) => {
+                let hold = handle.hold(c"twin").expect("open");
+                backend.submit(user_data, wait, async move {
+                    let permit = hold.acquire_async(1).await;
+                    permit.map_or_else(|error| Outcome::refused(error.into()), |_permit| Outcome::DONE)
+                })
+            }
+        };
+        submitted.expect("memory");
+    }
+
+    fn open(&self) {
+        match self {
+            Target::Gate(gate) => gate.open(),
+            Target::Handle(handle) => {
+                // It is refused where there is one.
+                let _ = handle.enter(c"twin").expect("not freed").add(1);
+            }
+        }
+    }
 }
 
 /// What the list knows of a call.
 struct Twin {
-    gate: Gate,
+    target: Target,
     token: CancelToken,
     is_open: bool,
+    is_freed: bool,
     is_cancelled: bool,
     over: Option<Result<(), Error>>,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
-            .prop_map(|(open, cancelled, late)| Step::Submit { open, cancelled, late }),
+        (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
+            .prop_map(|(on_handle, open, cancelled, late)| Step::Submit { on_handle, open, cancelled, late }),
         (0_usize..40).prop_map(Step::Open),
         (0_usize..40).prop_map(Step::Cancel),
+        (0_usize..40).prop_map(Step::Free),
         (1_usize..6).prop_map(Step::Poll),
     ]
 }
@@ -53,16 +103,13 @@ proptest! {
         let mut handed: BTreeMap<usize, Result<(), Error>> = BTreeMap::new();
         for step in steps {
             match step {
-                Step::Submit { open, cancelled, late } => {
-                    let (gate, token) = (Gate::default(), CancelToken::new().expect("memory"));
-                    if open {
-                        gate.open();
-                    }
+                Step::Submit { on_handle, open, cancelled, late } => {
+                    let (target, token) = (Target::new(on_handle, open), CancelToken::new().expect("memory"));
                     if cancelled {
                         token.cancel();
                     }
                     let wait = Wait::until(if late { Deadline::PASSED } else { Deadline::NEVER });
-                    backend.submit(twins.len(), wait.or_cancelled(&token), gate.clone().passed()).expect("memory");
+                    target.submit(&backend, twins.len(), wait.or_cancelled(&token));
                     // At the first look, cancelled before open, and open before late.
                     let over = match (cancelled, open, late) {
                         (true, _, _) => Some(Err(Error::Cancelled)),
@@ -70,12 +117,22 @@ proptest! {
                         (_, _, true) => Some(Err(Error::Timeout)),
                         _ => None,
                     };
-                    twins.push(Twin { gate, token, is_open: open, is_cancelled: cancelled, over });
+                    let [is_open, is_freed, is_cancelled] = [open, false, cancelled];
+                    twins.push(Twin { target, token, is_open, is_freed, is_cancelled, over });
                 }
+                // Whichever of these two comes first.
                 Step::Open(call) => {
-                    if let Some(twin) = twins.get_mut(call) {
-                        twin.gate.open();
+                    if let Some(twin) = twins.get_mut(call).filter(|twin| !twin.is_freed) {
+                        twin.target.open();
                         twin.is_open = true;
+                    }
+                }
+                Step::Free(call) => {
+                    if let Some(twin) = twins.get_mut(call).filter(|twin| !twin.is_open) {
+                        if let Target::Handle(handle) = twin.target {
+                            let _ = handle.free(Duration::ZERO).expect("a handle");
+                            twin.is_freed = true;
+                        }
                     }
                 }
                 Step::Cancel(call) => {
@@ -85,11 +142,12 @@ proptest! {
                     }
                 }
                 Step::Poll(room) => {
-                    // At a later look, open before cancelled.
+                    // At a later look, open or freed before cancelled.
                     for twin in &mut twins {
-                        let now = match (twin.is_open, twin.is_cancelled) {
-                            (true, _) => Some(Ok(())),
-                            (_, true) => Some(Err(Error::Cancelled)),
+                        let now = match (twin.is_open, twin.is_freed, twin.is_cancelled) {
+                            (true, _, _) => Some(Ok(())),
+                            (_, true, _) => Some(Err(Error::Freed)),
+                            (_, _, true) => Some(Err(Error::Cancelled)),
                             _ => None,
                         };
                         twin.over = twin.over.or(now);
@@ -120,5 +178,12 @@ proptest! {
         ended.extend(handed.keys());
         ended.sort_unstable();
         prop_assert_eq!(ended, (0..twins.len()).collect::<Vec<_>>());
+        for twin in &twins {
+            if let Target::Handle(handle) = twin.target {
+                // Nothing is in flight on it any more: so it is over at once, or has been.
+                let expected = if twin.is_freed { Freed::AlreadyFreed } else { Freed::Destroyed };
+                prop_assert_eq!(handle.free(Duration::ZERO), Ok(expected));
+            }
+        }
     }
 }
