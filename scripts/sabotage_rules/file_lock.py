@@ -82,4 +82,10 @@ RULES = [
          "            self.notifier = None;\n", "", "model", "file_lock::end_of_the_watch"),
     Rule("lock-old-file", "who waits for a file that was replaced waits on, in the model", FILE_LOCK,
          "            if !self.path.leads_to(identity) {", "            if false {", "model", "file_lock::replaced_vs_wait"),
+    Rule("lock-room-without-front", "of two who try each finds the other one in the way", FILE_LOCK_DOMAIN,
+         "        let Ok(front) = self.front.try_acquire() else { return false };\n"
+         "        let Ok(rooms) = self.room.try_acquire_many(room) else { return false };\n",
+         "        let (front, rooms) = (self.front.try_acquire(), self.room.try_acquire_many(room));\n"
+         "        let (Ok(front), Ok(rooms)) = (front, rooms) else { return false };\n",
+         "model", "file_lock::try_vs_try"),
 ]

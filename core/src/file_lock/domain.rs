@@ -105,6 +105,18 @@ impl Files {
     }
 }
 
+impl Domain {
+    /// Takes the front, and from there the room. Who takes room without being at the front is in the way of the one who is: of
+    /// two that try each would find the other, and neither would hold it.
+    fn try_take(&self, room: u32) -> bool {
+        let Ok(front) = self.front.try_acquire() else { return false };
+        let Ok(rooms) = self.room.try_acquire_many(room) else { return false };
+        front.forget();
+        rooms.forget();
+        true
+    }
+}
+
 impl InUse {
     /// The domain of the file, made if nobody uses it yet.
     pub(super) fn begin(identity: Identity) -> Result<InUse, FileLockIoError> {
@@ -156,19 +168,11 @@ impl Turn {
     /// The same, if nobody waits or is in the way; else what was given.
     pub(super) fn try_now(in_use: InUse, mode: LockMode) -> Result<Turn, InUse> {
         let room = room(mode);
-        let taken = {
-            let front = in_use.domain.front.try_acquire();
-            let rooms = in_use.domain.room.try_acquire_many(room);
-            match (front, rooms) {
-                (Ok(front), Ok(rooms)) => {
-                    front.forget();
-                    rooms.forget();
-                    true
-                }
-                _ => false,
-            }
-        };
-        if taken { Ok(Turn { in_use, is_front: true, room, is_holder: false }) } else { Err(in_use) }
+        if in_use.domain.try_take(room) {
+            Ok(Turn { in_use, is_front: true, room, is_holder: false })
+        } else {
+            Err(in_use)
+        }
     }
 
     pub(super) fn in_use(&self) -> &InUse {
