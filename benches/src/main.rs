@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `subject.rs`, `subjects/` | what is measured: ours, rivals, what they are made of |
 //! | `rounds.rs`, `partner.rs` | who is measured when, and the second thread |
-//! | `stopwatch.rs`, `series.rs`, `thread.rs` | one batch; many of them; whether the thread stayed on its core |
+//! | `stopwatch.rs`, `series.rs` | one batch; many of them |
+//! | `thread.rs`, `pace.rs` | whether the thread stayed on its core, and had it to itself |
 //! | `parts/` | the parts of the report, each a chapter |
 //! | `pages.rs` | how much memory is taken |
 //! | `libraries.rs`, `python.rs` | the shared libraries, and callers that are not Rust |
@@ -20,6 +21,7 @@ mod goal;
 mod libraries;
 mod machine;
 mod membarrier;
+mod pace;
 mod pages;
 mod partner;
 mod parts;

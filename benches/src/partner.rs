@@ -1,5 +1,6 @@
 //! The second thread, on the second core: takes part in a batch, or runs beside it.
 
+use crate::pace::Pace;
 use crate::stopwatch::{Lap, Stopwatch};
 use crate::subject::{Apart, Subject};
 use crate::thread::{Pinned, Switches};
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 pub type Sibling<'a> = &'a (dyn Fn() + Sync);
 
 #[derive(Clone, Copy)]
-enum Job {
-    Batch { subject: usize, object: usize, calls: u32 },
+enum Job<'a> {
+    Batch { subject: usize, object: usize, calls: u32, pace: &'a Pace },
     RunBeside,
     End,
 }
@@ -24,7 +25,7 @@ enum Job {
 pub struct Table<'a> {
     subjects: &'a [Box<dyn Subject + 'a>],
     sibling: Sibling<'a>,
-    job: Mutex<Job>,
+    job: Mutex<Job<'a>>,
     lap: Mutex<Lap>,
     /// The number of the job given last; the others follow it.
     turn: Apart<AtomicU64>,
@@ -53,7 +54,7 @@ pub fn with_partner<'a, R>(
     cores: [usize; 2],
     subjects: &'a [Box<dyn Subject + 'a>],
     sibling: Sibling<'a>,
-    first: impl FnOnce(&Partner) -> R,
+    first: impl FnOnce(&Partner<'_, 'a>) -> R,
 ) -> io::Result<R> {
     let table = Table {
         subjects,
@@ -73,21 +74,21 @@ pub fn with_partner<'a, R>(
         let second = scope.spawn(|| table.second(cores[1]));
         let partner = Partner { table: &table, thread: second.thread().clone() };
         let result = first(&partner);
-        partner.give(Job::End);
+        drop(partner);
         second.join().expect("a subject does not panic")?;
         Ok(result)
     })
 }
 
-impl Partner<'_, '_> {
+impl<'a> Partner<'_, 'a> {
     /// One batch by both at the same time: the mean of the two. Each goes on, untimed, until the other
     /// is done too, so that neither has the end of its batch to itself.
-    pub fn batch_by_both(&self, subject: usize, objects: [usize; 2], calls: u32) -> Lap {
+    pub fn batch_by_both(&self, subject: usize, objects: [usize; 2], calls: u32, pace: &'a Pace) -> Lap {
         let table = self.table;
         table.done.store(0, Ordering::Relaxed);
-        let turn = self.give(Job::Batch { subject, object: objects[1], calls });
+        let turn = self.give(Job::Batch { subject, object: objects[1], calls, pace });
         wait_for(&table.arrived, turn);
-        let mine = table.take_part(subject, objects[0], calls, || table.go.store(turn, Ordering::Release));
+        let mine = table.take_part(subject, objects[0], calls, pace, || table.go.store(turn, Ordering::Release));
         wait_for(&table.finished, turn);
         match (mine, *table.lap.lock().expect("no panic")) {
             (Lap::Took(mine), Lap::Took(theirs)) => Lap::Took((mine + theirs) / 2),
@@ -110,11 +111,18 @@ impl Partner<'_, '_> {
         result
     }
 
-    fn give(&self, job: Job) -> u64 {
+    fn give(&self, job: Job<'a>) -> u64 {
         *self.table.job.lock().expect("no panic") = job;
         let turn = self.table.turn.fetch_add(1, Ordering::Release) + 1;
         self.thread.unpark();
         turn
+    }
+}
+
+/// Also if what the first one does panics: the second one would be waited for otherwise.
+impl Drop for Partner<'_, '_> {
+    fn drop(&mut self) {
+        self.give(Job::End);
     }
 }
 
@@ -125,8 +133,8 @@ impl Table<'_> {
             self.sleep_until(turn);
             let job = *self.job.lock().expect("no panic");
             match job {
-                Job::Batch { subject, object, calls } => {
-                    let lap = self.take_part(subject, object, calls, || {
+                Job::Batch { subject, object, calls, pace } => {
+                    let lap = self.take_part(subject, object, calls, pace, || {
                         self.arrived.store(turn, Ordering::Release);
                         wait_for(&self.go, turn);
                     });
@@ -146,15 +154,15 @@ impl Table<'_> {
     }
 
     /// One thread's side of a batch by both. `meet` returns when both are ready.
-    fn take_part(&self, subject: usize, object: usize, calls: u32, meet: impl FnOnce()) -> Lap {
+    fn take_part(&self, subject: usize, object: usize, calls: u32, pace: &Pace, meet: impl FnOnce()) -> Lap {
         let subject = &self.subjects[subject];
-        let mut watch = Stopwatch::new(None);
+        let mut watch = Stopwatch::at(pace);
         meet();
         let switches = Switches::now();
         subject.batch(object, calls, &mut watch);
         self.done.fetch_add(1, Ordering::AcqRel);
         while self.done.load(Ordering::Acquire) < 2 {
-            subject.batch(object, subject.calls().unwrap_or(32), &mut Stopwatch::new(None));
+            subject.batch(object, subject.calls().unwrap_or(32), &mut Stopwatch::default());
         }
         if switches == Switches::now() { watch.lap() } else { Lap::Disturbed }
     }
@@ -180,11 +188,12 @@ fn wait_for(number: &AtomicU64, turn: u64) {
 #[cfg(test)]
 mod tests {
     use super::with_partner;
+    use crate::pace::Pace;
     use crate::stopwatch::Lap;
     use crate::subject::{Role, Subject, counted};
     use crate::thread::two_cores;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn both_take_part_and_either_one_can_spoil_it() {
@@ -199,10 +208,14 @@ mod tests {
         };
         let subjects: [Box<dyn Subject>; 2] =
             [Box::new(counted("counts", Role::Rival, count)), Box::new(counted("sleeps", Role::Rival, second_sleeps))];
+        let pace = Pace::default();
         let cores = two_cores().expect("there are two cores");
         with_partner(cores, &subjects, &|| (), |partner| {
-            assert!((0..1000).any(|_| partner.batch_by_both(0, [0, 1], 100) != Lap::Disturbed));
-            assert!((0..10).all(|_| partner.batch_by_both(1, [0, 1], 100) == Lap::Disturbed));
+            let start = Instant::now();
+            while partner.batch_by_both(0, [0, 1], 100, &pace) == Lap::Disturbed {
+                assert!(start.elapsed() < Duration::from_secs(30), "always disturbed");
+            }
+            assert!((0..10).all(|_| partner.batch_by_both(1, [0, 1], 100, &pace) == Lap::Disturbed));
         })
         .expect("threads can be pinned");
         assert!(calls.iter().all(|calls| calls.load(Ordering::Relaxed) >= 100));

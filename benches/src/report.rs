@@ -28,11 +28,11 @@ pub fn markdown(run: &Run, chapters: &[Chapter], goals_figure: &str) -> String {
         "Written by `cargo bench-report` ({} s{}). {}; load before {}, after {}.\n\n\
          One process measures ours (**bold**) and every rival in turn, in short batches, many rounds. A number is the median of \
          its batches; a ratio is to the first line of its table, from the same run. A batch is dropped when a measuring \
-         thread was off its core meanwhile (its context switches, before and after), or when the sibling beside it stood \
-         still. With fewer than {} batches left there is no number. Absolute times differ from machine to machine, and on one that \
-         others use from minute to minute; ratios much less. What runs on the other half of a core slows a batch without \
-         taking the thread from its core: where p10 (a tenth of the batches is faster) lies far below the median, the machine was \
-         not quiet.\n",
+         thread was off its core meanwhile (its context switches, before and after), when it had the core not to itself (what \
+         runs on the other half of a core, somebody else's work perhaps, makes a thread up to twice as slow: a microsecond of \
+         plain arithmetic, before and after, took over 1.15 times as long as it can), or when the sibling beside it stood \
+         still. With fewer than {} batches left there is no number. Absolute times differ from machine to machine; ratios much \
+         less. At p10 a tenth of the batches is faster.\n",
         run.seconds,
         if run.quick { ", a quick run: rough" } else { "" },
         run.machine.describe(),

@@ -1,5 +1,6 @@
 //! Times one batch, and tells whether the time is worth anything.
 
+use crate::pace::Pace;
 use crate::thread::Switches;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,21 +10,27 @@ use std::time::{Duration, Instant};
 pub enum Lap {
     /// It took this long, undisturbed.
     Took(Duration),
-    /// A measuring thread was descheduled, or the sibling that was to run beside it stood still.
+    /// A measuring thread was descheduled, or had its core not to itself, or the sibling that was to run beside it stood still.
     Disturbed,
 }
 
 /// Given to a subject for one batch: it prepares, has the part that counts timed, and cleans up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Stopwatch<'a> {
     beside: Option<&'a AtomicU64>,
+    pace: Option<&'a Pace>,
     lap: Option<Lap>,
 }
 
 impl<'a> Stopwatch<'a> {
-    /// `beside` counts what a sibling thread does: it must move while the batch is timed.
-    pub fn new(beside: Option<&'a AtomicU64>) -> Stopwatch<'a> {
-        Stopwatch { beside, lap: None }
+    /// A batch is disturbed if the thread is slowed right before or right after it.
+    pub fn at(pace: &'a Pace) -> Stopwatch<'a> {
+        Stopwatch { pace: Some(pace), ..Stopwatch::default() }
+    }
+
+    /// `ticks` counts what a sibling thread does: it must move while the batch is timed.
+    pub fn beside(self, ticks: &'a AtomicU64) -> Stopwatch<'a> {
+        Stopwatch { beside: Some(ticks), ..self }
     }
 
     /// Times `work`: once for each batch.
@@ -37,13 +44,15 @@ impl<'a> Stopwatch<'a> {
     }
 
     fn time_unless(&mut self, work: impl FnOnce(), was_off: fn(Switches, Switches) -> bool) {
+        let is_slowed = || self.pace.is_some_and(Pace::is_slowed);
         let switches = Switches::now();
+        let was_slowed = is_slowed();
         let ticks = self.beside.map(|beside| beside.load(Ordering::Relaxed));
         let start = Instant::now();
         work();
         let took = start.elapsed();
         let stood_still = ticks.is_some() && ticks == self.beside.map(|beside| beside.load(Ordering::Relaxed));
-        let disturbed = stood_still || was_off(switches, Switches::now());
+        let disturbed = is_slowed() || was_slowed || stood_still || was_off(switches, Switches::now());
         self.lap = Some(if disturbed { Lap::Disturbed } else { Lap::Took(took) });
     }
 
@@ -56,11 +65,12 @@ impl<'a> Stopwatch<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Lap, Stopwatch};
+    use crate::pace::Pace;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     fn lap(beside: Option<&AtomicU64>, work: impl FnOnce()) -> Lap {
-        let mut watch = Stopwatch::new(beside);
+        let mut watch = Stopwatch { beside, ..Stopwatch::default() };
         watch.time(work);
         watch.lap()
     }
@@ -73,7 +83,7 @@ mod tests {
     #[test]
     fn a_batch_that_sleeps_is_not_disturbed_if_that_is_part_of_it() {
         assert!((0..20).any(|_| {
-            let mut watch = Stopwatch::new(None);
+            let mut watch = Stopwatch::default();
             watch.time_with_sleep(|| std::thread::sleep(Duration::from_millis(1)));
             watch.lap() != Lap::Disturbed
         }));
@@ -85,11 +95,27 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_beside_a_neighbour_is_disturbed() {
+        let pace = Pace::default();
+        // As if it had once been faster than it can be.
+        pace.note_fastest(Duration::from_nanos(1));
+        let mut watch = Stopwatch::at(&pace);
+        watch.time(|| ());
+        assert_eq!(watch.lap(), Lap::Disturbed);
+    }
+
+    #[test]
     fn others_are_not() {
         let ticks = AtomicU64::new(7);
         let moves = || ticks.store(8, Ordering::Relaxed);
         // The machine itself may disturb one, not a thousand.
         assert!((0..1000).any(|_| lap(None, || ()) != Lap::Disturbed));
+        let pace = Pace::default();
+        assert!((0..1000).any(|_| {
+            let mut watch = Stopwatch::at(&pace);
+            watch.time(|| ());
+            watch.lap() != Lap::Disturbed
+        }));
         assert!((0..1000).any(|_| {
             ticks.store(7, Ordering::Relaxed);
             lap(Some(&ticks), moves) != Lap::Disturbed

@@ -106,7 +106,7 @@ fn in_turn(subjects: &[Box<dyn Subject + '_>], rounds: u32) -> io::Result<Vec<Se
                     spin_loop();
                 }
                 let start = Instant::now();
-                subject.batch(0, TURNS, &mut Stopwatch::new(None));
+                subject.batch(0, TURNS, &mut Stopwatch::default());
                 pinned.map(|_pinned| start.elapsed())
             };
             let [mine, theirs] = std::thread::scope(|scope| {

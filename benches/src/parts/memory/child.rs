@@ -1,6 +1,7 @@
 //! What the process does that measures its own memory.
 
 use crate::error::Error;
+use crate::pace::Pace;
 use crate::pages::resident;
 use crate::stopwatch::{Lap, Stopwatch};
 use crate::subject::Payload;
@@ -111,8 +112,9 @@ fn time_frees(kind: AnyKind, core: usize) -> Result<String, Error> {
     const CALLS: u32 = 200;
     let _pinned = Pinned::to(core)?;
     let (control, mut lines) = (AtomicU64::new(0), [(0, String::new()), (0, String::new())]);
+    let pace = Pace::default();
     for _ in 0..400 {
-        let mut control_watch = Stopwatch::new(None);
+        let mut control_watch = Stopwatch::at(&pace);
         control_watch.time(|| {
             for _ in 0..CALLS {
                 control.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +122,7 @@ fn time_frees(kind: AnyKind, core: usize) -> Result<String, Error> {
             }
         });
         let handles: Vec<_> = (0..CALLS).map(|_| bare_handle(kind)).collect();
-        let mut watch = Stopwatch::new(None);
+        let mut watch = Stopwatch::at(&pace);
         watch.time(|| {
             for handle in handles {
                 assert_eq!(handle.free(Some(kind), Duration::ZERO), Ok(Freed::Destroyed), "nobody is inside");
