@@ -19,7 +19,6 @@ OPERATION = "core/src/handle/operation.rs"
 RESOLVED = "core/src/handle/resolved.rs"
 HOLD = "core/src/handle/hold.rs"
 KIND = "core/src/handle/kind.rs"
-RECORD = "core/src/handle/record.rs"
 COUNTERS = "core/src/handle/counters.rs"
 MANY = "core/src/handle/many.rs"
 MISUSE = "core/src/handle/misuse.rs"
@@ -263,8 +262,8 @@ RULES = [
          "contract", "hold"),
     Rule("kind-outlives", "a kind is destroyed while its handles live", RESOLVED,
          "        kind::release(kind);\n    }", "        let _ = kind;\n    }", "contract", "kind"),
-    Rule("latest-operation", "a signal handler's leave ends the operation it interrupted", RECORD,
-         "begun.max_by_key(|slot| slot.since())", "begun.min_by_key(|slot| slot.since())", "contract", "handle_signals"),
+    Rule("latest-operation", "a signal handler's leave ends the operation it interrupted", "core/src/handle/nesting.rs",
+         "nested.max_by_key(|slot| slot.since())", "nested.min_by_key(|slot| slot.since())", "contract", "handle_signals"),
     Rule("leave-needs-enter", "a leave without an enter takes another thread's count", OPERATION,
          "else { return Err(resolved.nothing_to_leave()) };",
          "else {\n            lane::leave_counted(resolved.shell, resolved);\n            return Ok(());\n        };",

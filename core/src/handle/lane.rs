@@ -66,7 +66,7 @@
 //!   thread without a record that releases a hold executes a full fence in place of the light barrier.
 //! - A thread that ends inside leaves its slot filled: the free stays pending, and reports it.
 //! - A signal handler that enters on top of its thread takes slots that the thread does not use, and leaves what it entered
-//!   (`record.rs`). An enter or a leave that it interrupted goes on as if the handler had run before or after it.
+//!   (`record.rs`, `nesting.rs`). An enter or a leave that it interrupted goes on as if the handler had run before or after it.
 //!
 //! # Checked by
 //!

@@ -56,6 +56,8 @@ mod many;
 #[cfg(not(loom))]
 mod misuse;
 #[cfg(not(loom))]
+mod nesting;
+#[cfg(not(loom))]
 mod occupant;
 #[cfg(not(loom))]
 mod operation;

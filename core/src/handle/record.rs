@@ -28,13 +28,11 @@
 //!
 //! A handler may enter and leave on top of its thread, at any instruction here, as long as it leaves
 //! what it enters. A slot that looks empty to the thread is empty again when the handler returns, so
-//! taking one is a plain store. An operation that is left by its token alone is the *latest* from when it is in until it
-//! begins to be left, or another is nested in it; then it has a place in the order. A leave ends the latest, or the last in that
-//! order: so the handler's leave ends the handler's. An operation that is half in or half out is neither, so that no handler
-//! can end it.
+//! taking one is a plain store. Which operation a leave ends is in `nesting.rs`.
 
 use crate::allocate::try_box;
 use crate::handle::counters::Counters;
+use crate::handle::nesting::{self, Nesting};
 use crate::handle::ownership::Ownership;
 use crate::handle::shell::Shell;
 use crate::handle::slot::{Phase, Slot};
@@ -52,10 +50,8 @@ use std::ptr;
 #[repr(C, align(128))]
 pub(crate) struct Record {
     operations: Slots,
-    /// The slot of the latest operation that is left by its token alone, unless that has been left; the owner's alone.
-    latest: AtomicPtr<Slot>,
-    /// How many of those were nested in another; the owner's alone.
-    order: AtomicU64,
+    /// Which of them is left next.
+    nesting: Nesting,
     /// The shell in which its thread found its last operation, or null; the owner's alone. One word, so that a signal handler
     /// cannot leave half of it.
     recent: AtomicPtr<Shell>,
@@ -163,7 +159,7 @@ impl Record {
     fn take_over(&self) -> bool {
         let taken = self.ownership.take_over(|| self.has_nothing_in_flight());
         if taken {
-            self.latest.store(ptr::null_mut(), Ordering::Relaxed);
+            self.nesting.forget();
         }
         taken
     }
@@ -171,8 +167,7 @@ impl Record {
     fn new() -> Result<&'static Record, Error> {
         let record = try_box(Record {
             operations: Slots::new(),
-            latest: AtomicPtr::new(ptr::null_mut()),
-            order: AtomicU64::new(0),
+            nesting: Nesting::new(),
             recent: AtomicPtr::new(ptr::null_mut()),
             holds: Slots::new(),
             ownership: Ownership::new(),
@@ -239,25 +234,11 @@ impl Record {
         self.recent.store(ptr::from_ref(shell).cast_mut(), Ordering::Relaxed);
     }
 
-    /// Notes that the calling thread's operation in `slot`, on what is in `shell`, is left by its token alone: now the latest of
-    /// those.
+    /// Notes that the calling thread's operation in `slot`, on what is in `shell`, is left by its token alone.
     #[inline(always)]
     pub(crate) fn begin(&self, slot: &'static Slot, shell: &'static Shell) {
         slot.set_shell(shell);
-        let outer = self.latest.load(Ordering::Relaxed);
-        if !outer.is_null() {
-            self.nest(outer);
-        }
-        self.latest.store(ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
-    }
-
-    /// The latest is about to be so no more: it gets its place in the order.
-    #[inline(always)]
-    fn nest(&self, outer: *const Slot) {
-        let order = self.order.load(Ordering::Relaxed) + 1;
-        self.order.store(order, Ordering::Relaxed);
-        // SAFETY: one of this record's slots: records are leaked.
-        unsafe { &*outer }.set_since(order);
+        self.nesting.begin(slot);
     }
 
     /// An empty slot for a hold of the calling thread, whose record this is, dated now. It has taken nothing yet.
@@ -277,7 +258,7 @@ impl Record {
     /// The slot of the calling thread's latest operation on `token` that is left by its token alone. The caller is about to
     /// clear it.
     pub(crate) fn take_begun(token: u64) -> Option<&'static Slot> {
-        let slot = match current::get().and_then(|record| record.take_latest(token)) {
+        let slot = match current::get().and_then(|record| record.nesting.take_latest(token)) {
             Some(slot) => slot,
             None => Record::find_earlier(token)?,
         };
@@ -285,25 +266,12 @@ impl Record {
         Some(slot)
     }
 
-    #[inline(always)]
-    fn latest(&self) -> Option<&'static Slot> {
-        // SAFETY: null, or one of this record's slots: records are leaked.
-        unsafe { self.latest.load(Ordering::Relaxed).as_ref() }
-    }
-
-    fn take_latest(&self, token: u64) -> Option<&'static Slot> {
-        let latest = self.latest().filter(|latest| latest.notes(token))?;
-        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
-        Some(latest)
-    }
-
-    /// As [`Record::take_begun`], if that is the latest, and in the hazard lane; with its shell. `token` may be any value.
+    /// As [`Record::take_begun`], if that is the latest of all, and in the hazard lane; with its shell. `token` may be any value.
     #[inline(always)]
     pub(crate) fn take_latest_filled(&self, token: u64) -> Option<(&'static Slot, &'static Shell)> {
-        let latest = self.latest().filter(|latest| Slot::is_token(token) && latest.is_filled_with(token))?;
+        let latest = self.nesting.take_latest_filled(token)?;
         // SAFETY: its shell was set before it became the latest.
         let shell = unsafe { latest.shell() };
-        self.latest.store(ptr::null_mut(), Ordering::Relaxed);
         latest.set_since(0);
         Some((latest, shell))
     }
@@ -311,14 +279,11 @@ impl Record {
     /// One that others were begun after, or of a thread that has ended.
     #[cold]
     fn find_earlier(token: u64) -> Option<&'static Slot> {
-        let nested = |record: &'static Record| {
-            let begun = record.operations().filter(|slot| slot.notes(token) && slot.since() != 0);
-            begun.max_by_key(|slot| slot.since())
-        };
+        let nested = |record: &'static Record| nesting::last_nested(record.operations(), token);
         // Not if another thread has it by now: then nothing of this one's is left in it.
         let late = || {
             let record = LATE.get().filter(|record| record.has_ended())?;
-            record.take_latest(token).or_else(|| nested(record))
+            record.nesting.take_latest(token).or_else(|| nested(record))
         };
         current::get().and_then(nested).or_else(late)
     }

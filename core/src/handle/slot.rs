@@ -22,7 +22,7 @@ pub struct Slot {
     token: AtomicU64,
     operation: AtomicPtr<c_char>,
     /// Of a hold: when it was taken, or begun to be waited for, and in the low bits its [`Phase`]; it stays when the hold is
-    /// over. Of an operation: see `record.rs`, "Signals"; 0 if it has no place in that order.
+    /// over. Of an operation: see `nesting.rs`; 0 if it has no place in that order.
     since: AtomicU64,
     /// Of an operation that is left by its token alone: the shell that the token names. Of a hold: what it has taken of what a
     /// ready-made kind hands out, a number and no address; null: nothing.
