@@ -25,10 +25,12 @@ const UNITS: &[&str] = &[
     "ffi-tests/cpp/hpp_made.cpp",
     "ffi-tests/cpp/hpp_ends.cpp",
     "ffi-tests/cpp/hpp_backend.cpp",
+    "ffi-tests/cpp/hpp_async.cpp",
     "ffi-tests/cpp/hpp_library.cpp",
 ];
 /// Only with exceptions.
-const THROWING_UNITS: &[&str] = &["ffi-tests/cpp/hpp_throwing.cpp", "ffi-tests/cpp/hpp_callbacks.cpp"];
+const THROWING_UNITS: &[&str] =
+    &["ffi-tests/cpp/hpp_throwing.cpp", "ffi-tests/cpp/hpp_callbacks.cpp", "ffi-tests/cpp/hpp_carried.cpp"];
 
 /// Only from C++20 on.
 const COROUTINE_UNITS: &[&str] = &["ffi-tests/cpp/hpp_coroutine.cpp"];
