@@ -231,6 +231,19 @@ void of_the_call_that_is_nested() {
     run(b);
     CHECK(!around.acquire(nothrow).error().thrown());
     CHECK(swallowed_exceptions() == before + 2 && alive == 0);
+    // Nor is it why the outer call is refused for a reason of its own.
+    cancel stop;
+    pool<thing> cancelled({1}, []() -> thing { throw error(failure(QZ_ERR_CANCELLED, "another's")); });
+    pool<thing> warm({2}, [&cancelled, &stop] {
+        void *resource = nullptr;
+        qz_hold *taken = nullptr;
+        EXPECT(qz_pool_acquire(cancelled.get(), 1000, nullptr, &resource, &taken), QZ_ERR_CANCELLED);
+        stop.request();
+        return thing();
+    });
+    result<std::uint32_t> warmed = warm.warm_up(nothrow, 2, QZ_POOL_FAIL, infinite, stop);
+    EXPECT(warmed, QZ_ERR_CANCELLED);
+    CHECK(!warmed.error().thrown() && swallowed_exceptions() == before + 3);
     // An initialiser that wants a resource in C: it wants it for no call of the pool's.
     once<thing> c;
     c.get_or_init_async(b, [&inner]() -> thing {
@@ -240,7 +253,7 @@ void of_the_call_that_is_nested() {
         throw oops(60);
     }, [](result<thing *> made) { CHECK(number_of(made) == 60); });
     run(b);
-    CHECK(swallowed_exceptions() == before + 3 && alive == 0);
+    CHECK(swallowed_exceptions() == before + 4 && alive == 0);
 }
 
 // Each of many gets its own, whichever thread submits, polls and creates.
