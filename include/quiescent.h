@@ -1786,6 +1786,14 @@ qz_status qz_backend_detach(qz_backend *outer, qz_backend *inner);
 ///   thread's first call).
 qz_status qz_backend_pending(qz_backend *backend, size_t *out_pending);
 
+/// For what a call runs (`init`, `create`, `check`, `on_close`): for which call. Of several, one inside of another, the
+/// innermost. A blocking call that is made in there is not asked for. Any thread, never blocks.
+///
+/// - QZ_OK: `*out_user_data` is the `user_data` of the asynchronous call that this thread submits, or looks at in a poll.
+/// - QZ_ERR_NOT_INSIDE: there is none; it was called from elsewhere.
+/// - QZ_ERR_NULL.
+qz_status qz_backend_current(void **out_user_data);
+
 /// Waits until a descriptor of the caller's own is ready for any of `interest` (QZ_READABLE, QZ_WRITABLE, or both). The
 /// completion's `value` says what it is ready for, with QZ_HANGUP if it is broken or hung up; read or write to
 /// learn why. A regular file is always ready. Readiness is told once: submit again for the next.

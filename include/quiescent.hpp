@@ -42,10 +42,13 @@
 // Times      Any std::chrono duration, rounded up to milliseconds: never early. `infinite`; where something is freed
 //            also `default_timeout` (5 s). Negative ones are refused (QZ_ERR_INVALID_ARGUMENT).
 // Callbacks  No exception crosses a C frame. What the function throws that makes a once's value or a pool's resource is
-//            thrown by the call that wanted it, or, in the form that does not throw, is told by its failure. What the
-//            function of an asynchronous call throws is thrown by the poll that calls it. What leaves a pool's check or
-//            recycle says no. These last, and what leaves on_close, on_freed, a misuse hook or whatever destroys
-//            something, have no caller to go to: they are swallowed, and counted in swallowed_exceptions().
+//            thrown by the call that wanted it, and by no other; in the form that does not throw, and in an asynchronous
+//            call, its failure has it: value(), raise() and co_await throw it. What the function of an asynchronous call
+//            throws is thrown by the poll that calls it. What leaves a pool's check or recycle says no. These last, what
+//            an asynchronous call had to tell that nobody collects, and what leaves on_close, on_freed, on_discard, a
+//            misuse hook or whatever destroys something, have no caller to go to: they are swallowed, and counted in
+//            swallowed_exceptions(). What must not throw: the functions of a qz_kind_ops, iterators, kind_name(), and
+//            the move of what you hand over or make (to where there is nobody to be told): that ends the process.
 #ifndef QUIESCENT_HPP
 #define QUIESCENT_HPP
 

@@ -224,6 +224,22 @@ pub unsafe extern "C" fn qz_backend_pending(backend: *mut qz_backend, out_pendin
     unsafe { ffi::answer(backend, c"qz_backend_pending", out_pending, pending).into() }
 }
 
+/// For what a call runs (`init`, `create`, `check`, `on_close`): for which call. Of several, one inside of another, the
+/// innermost. A blocking call that is made in there is not asked for. Any thread, never blocks.
+///
+/// - QZ_OK: `*out_user_data` is the `user_data` of the asynchronous call that this thread submits, or looks at in a poll.
+/// - QZ_ERR_NOT_INSIDE: there is none; it was called from elsewhere.
+/// - QZ_ERR_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qz_backend_current(out_user_data: *mut *mut c_void) -> qz_status {
+    let current = ffi::call(|| {
+        let user_data = CompletionBackend::current().ok_or(Error::NotInside)?;
+        // SAFETY: `out_user_data` is NULL or writable.
+        unsafe { ffi::write(out_user_data, std::ptr::with_exposed_provenance_mut(user_data)) }
+    });
+    current.into()
+}
+
 /// Waits until a descriptor of the caller's own is ready for any of `interest` (QZ_READABLE, QZ_WRITABLE, or both). The
 /// completion's `value` says what it is ready for, with QZ_HANGUP if it is broken or hung up; read or write to
 /// learn why. A regular file is always ready. Readiness is told once: submit again for the next.

@@ -1,16 +1,13 @@
 // quiescent.hpp: asynchronous calls in coroutines. Only from C++20 on.
-#include "hpp_check.hpp"
+#include "hpp_completions.hpp"
 
 #ifdef __cpp_lib_coroutine
+#include <string>
 #include <thread>
 
 void coroutines();
 
 namespace {
-
-using namespace quiescent;
-using namespace std::chrono_literals;
-using std::nothrow;
 
 std::atomic<int> frames{0}; // that are not destroyed
 
@@ -31,19 +28,6 @@ struct task {
     };
     std::coroutine_handle<promise_type> frame;
 };
-
-struct thing {
-    int value = 7;
-};
-
-void run(backend_ref b) {
-    completions over;
-    const double begin = now_ms();
-    while (*b.pending(nothrow) > 0) {
-        CHECK(now_ms() - begin < 10000);
-        static_cast<void>(b.poll(nothrow, over, 100ms));
-    }
-}
 
 task use_each(backend_ref b, mutex_ref m, barrier_ref alone, notify_ref n, once_ref<thing> c, pool_ref<thing> p,
               rwlock_ref l, int &steps) {
@@ -161,6 +145,45 @@ void what_leaves_it_leaves_the_poll() {
     CHECK(steps == 2 && frames == 1 && swallowed_exceptions() == before + 1);
     over_soon.frame.destroy();
 }
+
+// Of a function that makes something: in the coroutine that wanted it.
+void what_a_function_throws_is_thrown_by_co_await() {
+    const std::uint64_t before = swallowed_exceptions();
+    backend b;
+    once<thing> c;
+    pool<thing> p({1}, []() -> thing { throw std::string("create"); });
+    std::string caught;
+    const auto body = [](backend_ref r, once_ref<thing> cell, pool_ref<thing> things, std::string &what) -> task {
+        const auto init = []() -> thing { throw std::string("init "); };
+        try {
+            static_cast<void>(co_await cell.get_or_init_async(r, init, awaited));
+        } catch (const std::string &thrown) {
+            what += thrown;
+        }
+        result<thing *> none = co_await cell.get_or_init_async(nothrow, r, init, awaited);
+        try {
+            none.error().raise();
+        } catch (const std::string &thrown) {
+            what += thrown;
+        }
+        static_cast<void>(co_await things.acquire_async(r, awaited));
+    };
+    const task stopped = body(b, c, p, caught);
+    try {
+        run(b);
+    } catch (const std::string &) {
+        give_up(__FILE__, __LINE__, "it was polled without throwing");
+    }
+    CHECK(caught == "init init " && frames == 1 && swallowed_exceptions() == before + 1);
+    stopped.frame.destroy();
+    // Destroyed before it is told: nobody is.
+    const auto waits = [](backend_ref r, pool_ref<thing> things) -> task {
+        static_cast<void>(co_await things.acquire_async(r, awaited));
+    };
+    waits(b, p).frame.destroy();
+    run(b);
+    CHECK(frames == 0 && swallowed_exceptions() == before + 2);
+}
 #endif
 
 } // namespace
@@ -172,6 +195,7 @@ void coroutines() {
     RUN(it_goes_on_on_another_thread);
 #ifdef __cpp_exceptions
     RUN(what_leaves_it_leaves_the_poll);
+    RUN(what_a_function_throws_is_thrown_by_co_await);
 #endif
 }
 #endif

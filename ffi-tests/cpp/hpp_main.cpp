@@ -8,10 +8,12 @@ void kinds();
 void made();
 void ends();
 void backends();
+void asynchronous();
 void library();
 #ifdef __cpp_exceptions
 void throwing();
 void callbacks();
+void carried();
 #endif
 #ifdef __cpp_lib_coroutine
 void coroutines();
@@ -38,12 +40,14 @@ int main() {
     made();
     ends();
     backends();
+    asynchronous();
 #ifdef __cpp_lib_coroutine
     coroutines();
 #endif
 #ifdef __cpp_exceptions
     throwing();
     callbacks();
+    carried();
 #endif
     library();
     return 0;

@@ -30,7 +30,7 @@ contracts! {
     handle handle_tokens handle_free handle_hooks handle_occupants handle_threads handle_deadlines handle_many
     handle_signals stats report misuse cancel mutex semaphore barrier notify rwlock once
     pool pool_callbacks filelock
-    backend backend_calls backend_fd backend_free backend_many backend_nested
+    backend backend_calls backend_current backend_fd backend_free backend_many backend_nested
 }
 
 /// Programs whose handles may as well be busy (`keep_busy` in `thing.h`).

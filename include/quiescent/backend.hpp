@@ -137,9 +137,8 @@ private:
         std::size_t n = 0;
         out.clear();
         {
-            // What makes a pool's resources may run in here; it is not for a call of this thread's that wants one.
-            detail::carrier nobody;
-            const detail::wants mine(nobody);
+            // What makes a pool's resources may run in here; it is not for a blocking call of this thread's.
+            const detail::wants none(nullptr);
             const qz_status status = qz_backend_poll(get(), over, completions::capacity(), t.count(), &n);
             if (status < 0) return failure(status);
         }
@@ -147,8 +146,11 @@ private:
         completion called[completions::capacity()];
         std::size_t calls = 0;
         for (std::size_t i = 0; i < n; ++i) {
-            if (detail::continuation::of(over[i].user_data)) called[calls++] = completion(over[i]);
-            else out.push_back(completion(over[i]));
+            void *own = nullptr;
+            detail::continuation *const then = detail::continuation::of(over[i].user_data);
+            if (!then) out.push_back(completion(over[i]));
+            else if (then->is_handed_out(own)) out.push_back(completion(over[i], own, then));
+            else called[calls++] = completion(over[i]);
         }
         for (std::size_t i = 0; i < calls; ++i) call(called[i]);
         return n;
@@ -188,12 +190,17 @@ public:
 #endif
 
 private:
-    static void discard(void *user_data, void *) noexcept {
-        if (detail::continuation *then = detail::continuation::of(user_data)) then->discard();
+    // Whether `user_data`, or what is written there, is the caller's own.
+    static bool discard_ours(void *&user_data) noexcept {
+        detail::continuation *const then = detail::continuation::of(user_data);
+        if (!then) return true;
+        const bool is_own = then->is_handed_out(user_data);
+        then->discard();
+        return is_own;
     }
+    static void discard(void *user_data, void *) noexcept { static_cast<void>(discard_ours(user_data)); }
     template <class F> static void discard_by(void *user_data, void *kept) noexcept {
-        discard(user_data, nullptr);
-        if (!detail::continuation::of(user_data)) detail::contain([=] { (*static_cast<F *>(kept))(user_data); });
+        if (discard_ours(user_data)) detail::contain([=] { (*static_cast<F *>(kept))(user_data); });
     }
     template <class F> static void end(void *kept) noexcept { delete static_cast<F *>(kept); }
 };

@@ -55,8 +55,8 @@ template <class T, class D> struct made_by_caller {
     }
 };
 
-// For a function of the caller's that makes something, called by a C function on the same thread: keeps why it made
-// nothing until that C function has returned.
+// For a function of the caller's that makes something, called by a C function: keeps why it made nothing until whoever
+// wanted it is told.
 class carrier {
 public:
     carrier() = default;
@@ -69,32 +69,23 @@ public:
 #if QZ_HPP_EXCEPTIONS
         try {
             return hand_over(make(), out);
-        } catch (const quiescent::error &e) {
-            return carry(e.why());
-        } catch (const std::bad_alloc &e) {
-            return carry(failure(QZ_ERR_NO_MEMORY, e.what()));
-        } catch (const std::exception &e) {
-            return carry(failure(QZ_ERR_IO, e.what()));
         } catch (...) {
-            return carry(failure(QZ_ERR_IO, "an exception of no std type"));
+            return refuse(failure::of_current_exception());
         }
 #else
         return hand_over(make(), out);
 #endif
     }
 
-    // After the C function has refused: its own words, or those of what was called.
-    failure why(qz_status status) const noexcept { return is_why(status) ? why_.error() : failure(status); }
-    // The same for one that was told otherwise.
+    // After C has refused: what it told, or why what was called made nothing.
     failure why(const failure &told) const noexcept { return is_why(told.status()) ? why_.error() : told; }
-
-#if QZ_HPP_EXCEPTIONS
-    // In the form that throws.
-    template <class T> T value(result<T> answer) {
-        if (thrown_ && is_why(answer.status())) std::rethrow_exception(std::exchange(thrown_, nullptr));
-        return std::move(answer).value();
+    // Whoever wanted it hears of this refusal.
+    void deliver(qz_status told) noexcept { is_told_ = is_told_ || is_why(told); }
+    // Both.
+    failure answer(const failure &told) noexcept {
+        deliver(told.status());
+        return why(told);
     }
-#endif
 
 private:
     // C takes what it has no number for as QZ_ERR_IO.
@@ -112,26 +103,19 @@ private:
         why_ = why;
         return why.status() < 0 ? why.status() : QZ_ERR_INVALID_ARGUMENT;
     }
-
-#if QZ_HPP_EXCEPTIONS
-    std::int32_t carry(const failure &why) noexcept {
-        const std::int32_t status = refuse(why);
-        thrown_ = std::current_exception();
-        return status;
-    }
-    // An exception that nobody will rethrow.
+    // An exception that nobody was told of.
     void forget() noexcept {
-        if (std::exchange(thrown_, nullptr)) swallowed().fetch_add(1, std::memory_order_relaxed);
+#if QZ_HPP_EXCEPTIONS
+        if (!why_ && why_.error().thrown() && !is_told_) swallowed().fetch_add(1, std::memory_order_relaxed);
+#endif
     }
 
-    std::exception_ptr thrown_;
-#else
-    void forget() noexcept {}
-#endif
     result<void> why_;
+    bool is_told_ = false;
 };
 
-// Where the pools' create functions leave why they made nothing: with the call on this thread that wants something made.
+// Where the pools' create functions leave why they made nothing: with the blocking call on this thread that wants something
+// made. nullptr: there is none, so it is for the asynchronous call that this thread looks at, if any.
 inline carrier *&wanting() noexcept {
     static thread_local carrier *wants = nullptr;
     return wants;
@@ -139,7 +123,7 @@ inline carrier *&wanting() noexcept {
 
 class wants {
 public:
-    explicit wants(carrier &mine) noexcept : outer_(std::exchange(wanting(), &mine)) {}
+    explicit wants(carrier *mine) noexcept : outer_(std::exchange(wanting(), mine)) {}
     wants(const wants &) = delete;
     wants &operator=(const wants &) = delete;
     ~wants() { wanting() = outer_; }
@@ -156,7 +140,7 @@ template <class F> void call_once_and_delete(void *kept) noexcept {
 
 } // namespace detail
 
-// How many exceptions left a callback and were not rethrown, in this process.
+// How many exceptions left a callback and reached nobody, in this process.
 inline std::uint64_t swallowed_exceptions() noexcept {
     return detail::swallowed().load(std::memory_order_relaxed);
 }

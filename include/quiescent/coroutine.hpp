@@ -46,14 +46,13 @@ public:
 
 private:
     // Outlives the coroutine, if that is destroyed.
-    struct submitted final : continuation {
-        submitted(waiting *w, Call &&call) noexcept : waits(w), call_(std::move(call)) {}
-        qz_status submit() noexcept { return call_(this->as_user_data()); }
+    struct submitted final : pending_call<Call> {
+        submitted(waiting *w, Call &&call) noexcept : pending_call<Call>(std::move(call)), waits(w) {}
         void complete(completion &&over) override {
             std::unique_ptr<submitted> ends(this);
             waiting *const mine = waits.load(std::memory_order_acquire);
             if (!mine) return;
-            mine->answer_.emplace(answer_of<As>(call_, std::move(over)));
+            mine->answer_.emplace(this->template answer<As>(std::move(over)));
             mine->submitted_ = nullptr;
             ends.reset();
             mine->coroutine_.resume();
@@ -67,7 +66,6 @@ private:
         }
 
         std::atomic<waiting *> waits;
-        Call call_;
     };
 
     bool refused(const failure &why) noexcept {

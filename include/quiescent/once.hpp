@@ -38,11 +38,16 @@ public:
     template <class F>
     result<T *> get_or_init(std::nothrow_t, F &&init, timeout t = infinite, cancel_ref c = {}) const noexcept {
         detail::carrier carrier;
-        return carry_init(carrier, init, t, c);
+        call<F> mine{init, carrier};
+        void *value = nullptr;
+        const qz_status status = qz_once_get_or_init(get(), make<F>, &mine, t.count(), c.get(), &value);
+        if (status < 0) return carrier.answer(failure(status));
+        return static_cast<T *>(value);
     }
 
     // Completes, in place of blocking: see completion.hpp. `init` is called by the thread that submits or polls, and kept
-    // until it is over, which takes more than user data. What it throws is swallowed; the completion tells it.
+    // until it is over, which takes more than user data. What it throws is this call's answer, not that of others which
+    // wait for the value.
     template <class Init, class Then>
     auto get_or_init_async(std::nothrow_t, backend_ref b, Init init, Then then, timeout t = infinite,
                            cancel_ref c = {}) const noexcept {
@@ -59,8 +64,7 @@ public:
     typed_hold<T> try_hold() const { return detail::empty_if_busy(try_hold(std::nothrow)); }
     void set(owned &&value) const { set(std::nothrow, std::move(value)).value(); }
     template <class F> T &get_or_init(F &&init, timeout t = infinite, cancel_ref c = {}) const {
-        detail::carrier carrier;
-        return *carrier.value(carry_init(carrier, init, t, c));
+        return *get_or_init(std::nothrow, init, t, c).value();
     }
     template <class Init, class Then>
     auto get_or_init_async(backend_ref b, Init init, Then then, timeout t = infinite, cancel_ref c = {}) const {
@@ -89,7 +93,7 @@ private:
             static_assert(std::is_nothrow_move_constructible<Init>::value, "it is moved to the heap");
             return qz_once_get_or_init_async(cell_, make, this, t_.count(), c_.get(), b_.get(), user_data);
         }
-        failure why(const failure &told) const noexcept { return carrier_.why(told); }
+        detail::carrier &carrier() noexcept { return carrier_; }
 
     private:
         static std::int32_t make(void *ctx, void **out) noexcept {
@@ -104,14 +108,6 @@ private:
         backend_ref b_;
         detail::carrier carrier_;
     };
-    template <class F>
-    result<T *> carry_init(detail::carrier &carrier, F &init, timeout t, cancel_ref c) const noexcept {
-        call<F> mine{init, carrier};
-        void *value = nullptr;
-        const qz_status status = qz_once_get_or_init(get(), make<F>, &mine, t.count(), c.get(), &value);
-        if (status < 0) return carrier.why(status);
-        return static_cast<T *>(value);
-    }
 };
 
 // Owns a cell and its value, which `D` destroys, on the thread of whichever free, leave or release comes last.

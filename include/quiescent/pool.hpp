@@ -77,7 +77,7 @@ template <class T, class D, class F> class function_factory final : public pool_
 public:
     explicit function_factory(F &&create) noexcept : create_(std::move(create)) {}
     result<std::unique_ptr<T, D>> create(timeout t) override {
-        return made_by_caller<T, D>::from(call_create(create_, t, 0));
+        return made_by_caller<T, D>::from(detail::call_create(create_, t, 0));
     }
 
 private:
@@ -91,24 +91,60 @@ template <class T, class D> struct pool_calls {
 
     static std::int32_t create(std::int64_t timeout_ms, void *ctx, void **out) noexcept {
         carrier nobody;
-        carrier &mine = wanting() ? *wanting() : nobody;
-        return mine.make(out, [timeout_ms, ctx] {
+        carrier *const mine = who_wants();
+        const nested inside;
+        return (mine ? *mine : nobody).make(out, [timeout_ms, ctx] {
             return made_by_caller<T, D>::from(static_cast<factory *>(ctx)->create(timeout_of(timeout_ms)));
         });
     }
     static bool check(void *resource, void *ctx) noexcept {
+        const nested inside;
         return contain_answer([=] { return static_cast<factory *>(ctx)->check(*static_cast<T *>(resource)); });
     }
     static bool recycle(void *resource, void *ctx) noexcept {
+        const nested inside;
         return contain_answer([=] { return static_cast<factory *>(ctx)->recycle(*static_cast<T *>(resource)); });
     }
     static void destroy(void *resource, std::int32_t reason, void *ctx) noexcept {
+        const nested inside;
         contain([=] {
             std::unique_ptr<T, D> owned(static_cast<T *>(resource));
             static_cast<factory *>(ctx)->destroy(std::move(owned), static_cast<qz_pool_reason>(reason));
         });
     }
     static void end(void *ctx) noexcept { delete static_cast<factory *>(ctx); }
+
+private:
+    // What the factory calls in C wants nothing for the call that the factory works for.
+    class nested {
+    public:
+        nested() noexcept : wants_(&nobody_) {}
+
+    private:
+        carrier nobody_;
+        wants wants_;
+    };
+};
+
+// It stays where it is once it is submitted, with what `create` leaves there.
+class async_acquire {
+public:
+    async_acquire(qz_pool *pool, timeout t, cancel_ref c, backend_ref b) noexcept : pool_(pool), t_(t), c_(c), b_(b) {}
+    async_acquire(async_acquire &&other) noexcept : async_acquire(other.pool_, other.t_, other.c_, other.b_) {}
+
+    qz_status operator()(void *user_data) noexcept {
+        const wants none(nullptr);
+        return qz_pool_acquire_async(pool_, t_.count(), c_.get(), b_.get(), user_data);
+    }
+    detail::carrier &carrier() noexcept { return carrier_; }
+    detail::carrier &wanted() noexcept { return carrier_; }
+
+private:
+    qz_pool *pool_;
+    timeout t_;
+    cancel_ref c_;
+    backend_ref b_;
+    detail::carrier carrier_;
 };
 
 } // namespace detail
@@ -120,18 +156,19 @@ public:
 
     result<pooled<T, D>> acquire(std::nothrow_t, timeout t = infinite, cancel_ref c = {}) const noexcept {
         detail::carrier carrier;
-        return carry_acquire(carrier, t, c);
+        const detail::wants mine(&carrier);
+        void *resource = nullptr;
+        qz_hold *taken = nullptr;
+        const qz_status status = qz_pool_acquire(get(), t.count(), c.get(), &resource, &taken);
+        if (status < 0) return carrier.answer(failure(status));
+        return pooled<T, D>(taken, static_cast<T *>(resource));
     }
     // Completes, in place of blocking: see completion.hpp. What makes a resource runs within the submission or a poll;
-    // what it throws there is swallowed, and the call completes with its status.
+    // what it throws is the answer of the call for which it ran.
     template <class Then>
     auto acquire_async(std::nothrow_t, backend_ref b, Then then, timeout t = infinite,
                        cancel_ref c = {}) const noexcept {
-        return detail::submit<pooled<T, D>>(std::move(then), [h = get(), t, c, b](void *user_data) {
-            detail::carrier nobody;
-            const detail::wants mine(nobody);
-            return qz_pool_acquire_async(h, t.count(), c.get(), b.get(), user_data);
-        });
+        return detail::submit<pooled<T, D>>(std::move(then), detail::async_acquire(get(), t, c, b));
     }
     result<pooled<T, D>> try_acquire(std::nothrow_t) const noexcept {
         void *resource = nullptr;
@@ -144,7 +181,11 @@ public:
     result<std::uint32_t> warm_up(std::nothrow_t, std::uint32_t target, qz_pool_strategy strategy = QZ_POOL_FAIL,
                                   timeout t = infinite, cancel_ref c = {}) const noexcept {
         detail::carrier carrier;
-        return carry_warm_up(carrier, target, strategy, t, c);
+        const detail::wants mine(&carrier);
+        std::uint32_t size = 0;
+        const qz_status status = qz_pool_warm_up(get(), target, strategy, t.count(), c.get(), &size);
+        if (status < 0) return carrier.answer(failure(status));
+        return size;
     }
     // Destroys what has been idle or alive for too long, and answers after what time that is worth doing again.
     result<timeout> maintain(std::nothrow_t) const noexcept {
@@ -160,8 +201,7 @@ public:
 
 #if QZ_HPP_EXCEPTIONS
     pooled<T, D> acquire(timeout t = infinite, cancel_ref c = {}) const {
-        detail::carrier carrier;
-        return carrier.value(carry_acquire(carrier, t, c));
+        return acquire(std::nothrow, t, c).value();
     }
     template <class Then>
     auto acquire_async(backend_ref b, Then then, timeout t = infinite, cancel_ref c = {}) const {
@@ -170,30 +210,11 @@ public:
     pooled<T, D> try_acquire() const { return detail::empty_if_busy(try_acquire(std::nothrow)); }
     std::uint32_t warm_up(std::uint32_t target, qz_pool_strategy strategy = QZ_POOL_FAIL, timeout t = infinite,
                           cancel_ref c = {}) const {
-        detail::carrier carrier;
-        return carrier.value(carry_warm_up(carrier, target, strategy, t, c));
+        return warm_up(std::nothrow, target, strategy, t, c).value();
     }
     timeout maintain() const { return maintain(std::nothrow).value(); }
     qz_pool_stats stats() const { return stats(std::nothrow).value(); }
 #endif
-
-private:
-    result<pooled<T, D>> carry_acquire(detail::carrier &carrier, timeout t, cancel_ref c) const noexcept {
-        void *resource = nullptr;
-        qz_hold *taken = nullptr;
-        const detail::wants mine(carrier);
-        const qz_status status = qz_pool_acquire(get(), t.count(), c.get(), &resource, &taken);
-        if (status < 0) return carrier.why(status);
-        return pooled<T, D>(taken, static_cast<T *>(resource));
-    }
-    result<std::uint32_t> carry_warm_up(detail::carrier &carrier, std::uint32_t target, qz_pool_strategy strategy,
-                                        timeout t, cancel_ref c) const noexcept {
-        std::uint32_t size = 0;
-        const detail::wants mine(carrier);
-        const qz_status status = qz_pool_warm_up(get(), target, strategy, t.count(), c.get(), &size);
-        if (status < 0) return carrier.why(status);
-        return size;
-    }
 };
 
 // Owns a pool. What is idle is destroyed with it, what is out when it comes back.

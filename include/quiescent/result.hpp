@@ -5,6 +5,8 @@
 QZ_HPP_BEGIN
 namespace detail {
 
+class carrier;
+
 // As much of a text as there is room for, and not half a character.
 template <std::size_t N> void copy_cut(char (&out)[N], const char *text, std::size_t length) noexcept {
     if (length >= N) {
@@ -17,8 +19,9 @@ template <std::size_t N> void copy_cut(char (&out)[N], const char *text, std::si
 
 } // namespace detail
 
-// A refusal: what the C function answered, and this thread's words for it at that time. Allocates nothing.
-class failure {
+// A refusal: what the C function answered, and this thread's words for it at that time; or what a function of the caller's
+// threw. Allocates nothing.
+class QZ_HPP_NODISCARD failure {
 public:
     // Of the refusal that a C function has just answered on this thread.
     explicit failure(qz_status status) noexcept : failure(status, qz_last_error()) { os_error_ = qz_last_os_error(); }
@@ -33,10 +36,24 @@ public:
     // In words, cut to 503 bytes.
     const char *words() const noexcept { return words_; }
 
+#if QZ_HPP_EXCEPTIONS
+    // What a function of the caller's threw, whose failure this is. Empty: nothing.
+    const std::exception_ptr &thrown() const noexcept { return thrown_; }
+    // Throws that, or else an error.
+    [[noreturn]] void raise() const;
+#endif
+
 private:
     qz_status status_;
     std::int32_t os_error_;
     char words_[504];
+#if QZ_HPP_EXCEPTIONS
+    friend class detail::carrier;
+    // Of the exception that is being handled: an error's own, QZ_ERR_NO_MEMORY for want of memory, else QZ_ERR_IO.
+    static failure of_current_exception() noexcept;
+
+    std::exception_ptr thrown_;
+#endif
 };
 
 // A refusal, thrown. what() is "QZ_ERR_TIMEOUT: the deadline passed; held by: ...".
@@ -53,12 +70,39 @@ private:
     failure why_;
 };
 
-// A value, or a failure. Asking for the one that is not there is std::terminate(), except that value() throws.
+#if QZ_HPP_EXCEPTIONS
+inline failure failure::of_current_exception() noexcept {
+    failure why(QZ_ERR_IO, "an exception of no std type");
+    try {
+        throw;
+    } catch (const error &e) {
+        why = e.why();
+    } catch (const std::bad_alloc &e) {
+        why = failure(QZ_ERR_NO_MEMORY, e.what());
+    } catch (const std::exception &e) {
+        why = failure(QZ_ERR_IO, e.what());
+    } catch (...) { // that is what `why` says
+    }
+    if (why.status_ >= 0) why.status_ = QZ_ERR_INVALID_ARGUMENT;
+    why.thrown_ = std::current_exception();
+    return why;
+}
+
+inline void failure::raise() const {
+    if (thrown_) std::rethrow_exception(thrown_);
+    throw error(*this);
+}
+#endif
+
+// A value, or a failure. Asking for the one that is not there is std::terminate(), except that value() throws: what a
+// function of the caller's threw, or an error.
 template <class T> class QZ_HPP_NODISCARD result {
 public:
     using value_type = T;
 
-    result(T value) noexcept : has_value_(true), value_(std::move(value)) {}
+    result(T value) noexcept : has_value_(true), value_(std::move(value)) {
+        static_assert(std::is_nothrow_move_constructible<T>::value, "it is moved into the answer, and out of it");
+    }
     result(const failure &why) noexcept : has_value_(false), failure_(why) {}
     result(result &&other) noexcept : has_value_(other.has_value_) {
         if (has_value_) ::new (static_cast<void *>(std::addressof(value_))) T(std::move(other.value_));
@@ -67,6 +111,7 @@ public:
     result &operator=(result &&) = delete;
     ~result() {
         if (has_value_) value_.~T();
+        else failure_.~failure();
     }
 
     explicit operator bool() const noexcept { return has_value_; }
@@ -92,7 +137,7 @@ private:
     }
 #if QZ_HPP_EXCEPTIONS
     void expect() const {
-        if (!has_value_) throw quiescent::error(failure_);
+        if (!has_value_) failure_.raise();
     }
 #endif
 
@@ -121,7 +166,7 @@ public:
 
 #if QZ_HPP_EXCEPTIONS
     void value() const {
-        if (!has_value()) throw quiescent::error(failure_);
+        if (!has_value()) failure_.raise();
     }
 #endif
 

@@ -58,25 +58,25 @@ public:
 
     // QZ_OK or QZ_ALREADY_FREED: destroyed. QZ_FREE_PENDING: the last one out destroys it.
     result<qz_status> free(std::nothrow_t, timeout t = default_timeout) const noexcept {
-        return answered(Free(token_, t.count()));
+        return detail::answered(Free(token_, t.count()));
     }
-    result<qz_status> try_free(std::nothrow_t) const noexcept { return answered(qz_handle_try_free(as_handle())); }
+    result<qz_status> try_free(std::nothrow_t) const noexcept { return detail::answered(qz_handle_try_free(as_handle())); }
     result<void> wait_freed(std::nothrow_t, timeout t = infinite) const noexcept {
-        return done(qz_handle_wait_freed(as_handle(), t.count()));
+        return detail::done(qz_handle_wait_freed(as_handle(), t.count()));
     }
     // Closed at once, without blocking the thread; completes when it is destroyed, as free answers. For `then` see
     // completion.hpp.
     template <class Then>
     auto free_async(std::nothrow_t, later<backend_ref, Then> b, Then then, timeout t = default_timeout,
                     later<cancel_ref, Then> c = {}) const noexcept {
-        return submit<qz_status>(std::move(then), [h = as_handle(), t, c, b](void *user_data) {
+        return detail::submit<qz_status>(std::move(then), [h = as_handle(), t, c, b](void *user_data) {
             return qz_handle_free_async(h, t.count(), c.get(), b.get(), user_data);
         });
     }
     template <class Then>
     auto wait_freed_async(std::nothrow_t, later<backend_ref, Then> b, Then then, timeout t = infinite,
                           later<cancel_ref, Then> c = {}) const noexcept {
-        return submit<void>(std::move(then), [h = as_handle(), t, c, b](void *user_data) {
+        return detail::submit<void>(std::move(then), [h = as_handle(), t, c, b](void *user_data) {
             return qz_handle_wait_freed_async(h, t.count(), c.get(), b.get(), user_data);
         });
     }
@@ -88,24 +88,24 @@ public:
         static_assert(std::is_nothrow_move_constructible<F>::value, "it is moved to the heap");
         std::unique_ptr<F> kept(new (std::nothrow) F(std::move(f)));
         if (!kept) return failure(QZ_ERR_NO_MEMORY, "no memory for the function");
-        result<qz_status> answer = answered(qz_handle_on_freed(as_handle(), call_once_and_delete<F>, kept.get()));
+        result<qz_status> answer = detail::answered(qz_handle_on_freed(as_handle(), call_once_and_delete<F>, kept.get()));
         if (answer) static_cast<void>(kept.release());
         return answer;
     }
 
     result<void> set_label(std::nothrow_t, const char *label) const noexcept {
-        return done(qz_handle_set_label(as_handle(), label));
+        return detail::done(qz_handle_set_label(as_handle(), label));
     }
     result<qz_handle_info> info(std::nothrow_t) const noexcept {
         qz_handle_info info{};
         const qz_status status = qz_handle_get_info(as_handle(), &info, sizeof info);
-        return made<qz_handle_info>(status, info);
+        return detail::made<qz_handle_info>(status, info);
     }
     // How many are inside; the first `capacity` of them are written.
     result<std::size_t> occupants(std::nothrow_t, qz_occupant *out, std::size_t capacity) const noexcept {
         std::size_t inside = 0;
         const qz_status status = qz_handle_occupants(as_handle(), out, sizeof *out, capacity, &inside);
-        return made<std::size_t>(status, inside);
+        return detail::made<std::size_t>(status, inside);
     }
 
 #if QZ_HPP_EXCEPTIONS

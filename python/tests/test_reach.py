@@ -22,6 +22,7 @@ NOT_REACHED = {
        ("new", "try_acquire", "release", "wait", "re_init", "delete")},
     **{f"qz_backend_{verb}": ONE_LOOP for verb in ("wake", "wake_fd", "attach", "detach")},
     "qz_backend_pending": "a number that asyncio.all_tasks tells as well",
+    "qz_backend_current": "a closure knows for whom it runs",
     "qz_once_get": "the value could be destroyed before Python has looked it up: qz_once_hold",
 }  # fmt: skip
 # Those that the package itself needs, whatever else it does.

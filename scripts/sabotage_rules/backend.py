@@ -192,4 +192,8 @@ RULES = [
          "        turn.look_again(self.call_again);\n", "        let _ = turn;\n", "contract", "backend_free"),
     Rule("calls-wake-inner", "a wake-up of an attached backend is heard by nobody, for ever", COMPLETION_DRIVE,
          "            engine.state.with(|state| state.is_woken = true);\n", "", "contract", "backend_nested"),
+    Rule("calls-current", "what a call runs is told of no call", "core/src/backend/completion/call.rs",
+         "        let looking = Looking::begin(this.user_data);\n", "        let looking = Looking::begin(0);\n", "contract", "backend_current"),
+    Rule("calls-current-outer", "after a call inside of a call nobody knows the outer one", "core/src/backend/completion/looking.rs",
+         "current.set(self.outer)", "{\n            let _ = self.outer;\n            current.set(None);\n        }", "contract", "backend_current"),
 ]

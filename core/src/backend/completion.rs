@@ -72,6 +72,7 @@ mod engine;
 mod entries;
 #[cfg(not(loom))]
 mod freeing;
+mod looking;
 #[cfg(loom)]
 mod model;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(loom)))]
@@ -233,6 +234,12 @@ impl CompletionBackend {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.engine.state.with(|state| state.entries.live() + state.done.len())
+    }
+
+    /// The user data of the call that this thread looks at, of any backend; the innermost one's. `None`: it looks at none.
+    #[must_use]
+    pub fn current() -> Option<usize> {
+        looking::user_data()
     }
 
     /// No more calls; a poll in progress returns what it has.

@@ -125,3 +125,24 @@ fn the_wake_descriptor_ends_a_poll_and_may_outlive_the_backend() {
     drop(backend);
     wake.write_all(&1_u64.to_ne_bytes()).expect("room");
 }
+
+#[test]
+fn whoever_runs_inside_a_look_knows_for_which_call() {
+    let [outer, inner] = [backend(), backend()];
+    outer.attach(&inner).expect("nobody drives it");
+    assert_eq!(CompletionBackend::current(), None);
+    let gate = Gate::default();
+    let passed = gate.clone().passed();
+    inner
+        .submit(7, Wait::FOREVER, async move {
+            let mut seen = passed.await;
+            seen.value = CompletionBackend::current().expect("inside of a look");
+            seen
+        })
+        .expect("memory");
+    gate.open();
+    assert_eq!((next(&outer), CompletionBackend::current()), ((7, 7), None));
+    // A panic leaves none behind.
+    outer.submit(8, Wait::FOREVER, async { panic!("of the test") }).expect("memory");
+    assert_eq!((CompletionBackend::current(), over(&outer)), (None, vec![(8, Err(Error::Panic))]));
+}

@@ -369,6 +369,7 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "qz_backend_attach": (status, backend, backend),
     "qz_backend_detach": (status, backend, backend),
     "qz_backend_pending": (status, backend, POINTER(c_size_t)),
+    "qz_backend_current": (status, POINTER(c_void_p)),
     "qz_backend_wait_fd_async": (status, backend, c_int32, c_uint32, c_int64, cancel, c_void_p),
     "qz_backend_free": (status, backend, c_int64),
 }

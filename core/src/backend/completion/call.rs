@@ -3,6 +3,7 @@
 use crate::backend::completion::HoldToken;
 use crate::backend::completion::engine::Engine;
 use crate::backend::completion::entries::Name;
+use crate::backend::completion::looking::Looking;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::handle::Freed;
@@ -163,7 +164,9 @@ impl Call {
     /// Looks at it, which does `step` (the caller took it, or just made it). When it is over, what it waited for is dropped before this
     /// returns. A panic is contained.
     pub(super) fn look(this: &Shared<Call>, mut step: Pin<Box<dyn Step>>, readiness: u32) -> Looked {
+        let looking = Looking::begin(this.user_data);
         let looked = catch_unwind(AssertUnwindSafe(|| Call::look_at(this, step.as_mut(), readiness)));
+        drop(looking);
         let looked = looked.unwrap_or_else(|payload| {
             // Leaked: its own destructor may panic.
             std::mem::forget(payload);
