@@ -1761,7 +1761,8 @@ qz_status qz_backend_wake_fd(qz_backend *backend,
 
 /// Has `outer` drive `inner` as well: completions of `inner` come out of the poll of `outer`, after its own, and the
 /// descriptor of `outer` is readable when that of `inner` is. `inner` is not to be polled itself then. It ends with
-/// qz_backend_detach, or when either is freed. Never blocks.
+/// qz_backend_detach, or when either is freed; a free of `inner` waits for a poll of `outer` that looks at its calls.
+/// Never blocks.
 ///
 /// - QZ_OK.
 /// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it.

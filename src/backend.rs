@@ -4,8 +4,8 @@ use crate::hold::qz_hold;
 use crate::status::qz_status;
 use quiescent_core::backend::CompletionBackend;
 use quiescent_core::backend::completion::{Completion, PollError};
-use quiescent_core::ffi::{self, Status};
-use quiescent_core::{Deadline, Error};
+use quiescent_core::ffi;
+use quiescent_core::{Deadline, Error, Token};
 use std::cell::Cell;
 use std::ffi::c_void;
 #[cfg(unix)]
@@ -185,7 +185,8 @@ pub unsafe extern "C" fn qz_backend_wake_fd(backend: *mut qz_backend, out_fd: *m
 
 /// Has `outer` drive `inner` as well: completions of `inner` come out of the poll of `outer`, after its own, and the
 /// descriptor of `outer` is readable when that of `inner` is. `inner` is not to be polled itself then. It ends with
-/// qz_backend_detach, or when either is freed. Never blocks.
+/// qz_backend_detach, or when either is freed; a free of `inner` waits for a poll of `outer` that looks at its calls.
+/// Never blocks.
 ///
 /// - QZ_OK.
 /// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it.
@@ -194,8 +195,9 @@ pub unsafe extern "C" fn qz_backend_wake_fd(backend: *mut qz_backend, out_fd: *m
 ///   QZ_ERR_NO_MEMORY. Both stay as they were.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_attach(outer: *mut qz_backend, inner: *mut qz_backend) -> qz_status {
-    let attached = with_both(outer, inner, c"qz_backend_attach", |outer, inner| Ok(outer.attach(inner)?));
-    attached.into()
+    let inner = Token::from_raw(inner);
+    let attach = |outer: &CompletionBackend| outer.attach_handle(inner);
+    ffi::with(outer, c"qz_backend_attach", attach).into()
 }
 
 /// Ends what qz_backend_attach began: `inner` is to be polled by itself. Never blocks.
@@ -206,10 +208,12 @@ pub unsafe extern "C" fn qz_backend_attach(outer: *mut qz_backend, inner: *mut q
 ///   thread's first call).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_detach(outer: *mut qz_backend, inner: *mut qz_backend) -> qz_status {
-    let detach = |outer: &CompletionBackend, inner: &CompletionBackend| {
-        if outer.detach(inner) { Ok(()) } else { Err(Error::InvalidArgument) }
+    let inner = Token::<CompletionBackend>::from_raw(inner);
+    let detach = |outer: &CompletionBackend| {
+        let inner = inner.enter(c"qz_backend_detach")?;
+        if outer.detach(&inner) { Ok(()) } else { Err(Error::InvalidArgument) }
     };
-    with_both(outer, inner, c"qz_backend_detach", detach).into()
+    ffi::with(outer, c"qz_backend_detach", detach).into()
 }
 
 /// How many calls are under way, or wait to be handed out. As of some moment.
@@ -315,17 +319,4 @@ fn refusal(error: &std::io::Error, os_error: &Cell<i32>) -> Error {
     }
     os_error.set(error.raw_os_error().unwrap_or(0));
     Error::Io
-}
-
-/// Runs `body` on both backends, as an operation in flight on each.
-fn with_both(
-    outer: *mut qz_backend,
-    inner: *mut qz_backend,
-    operation: &'static std::ffi::CStr,
-    body: impl FnOnce(&CompletionBackend, &CompletionBackend) -> Result<(), Error>,
-) -> Status {
-    ffi::with(outer, operation, |outer: &CompletionBackend| {
-        let inner = quiescent_core::Token::<CompletionBackend>::from_raw(inner).enter(operation)?;
-        body(outer, &inner)
-    })
 }

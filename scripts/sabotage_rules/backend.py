@@ -191,9 +191,12 @@ RULES = [
     Rule("calls-free-again", "on_close is called once only", COMPLETION_FREEING,
          "        turn.look_again(self.call_again);\n", "        let _ = turn;\n", "contract", "backend_free"),
     Rule("calls-wake-inner", "a wake-up of an attached backend is heard by nobody, for ever", COMPLETION_DRIVE,
-         "            engine.state.with(|state| state.is_woken = true);\n", "", "contract", "backend_nested"),
+         "        engine.state.with(|state| state.is_woken = true);\n", "", "contract", "backend_nested"),
     Rule("calls-current", "what a call runs is told of no call", "core/src/backend/completion/call.rs",
          "        let looking = Looking::begin(this.user_data);\n", "        let looking = Looking::begin(0);\n", "contract", "backend_current"),
     Rule("calls-current-outer", "after a call inside of a call nobody knows the outer one", "core/src/backend/completion/looking.rs",
          "current.set(self.outer)", "{\n            let _ = self.outer;\n            current.set(None);\n        }", "contract", "backend_current"),
+    Rule("calls-visited", "an attached backend is freed while one of its calls is looked at", "core/src/backend/completion/attached.rs",
+         "        let inside = match self.handle.map(", "        let inside = match self.handle.filter(|_| false).map(",
+         "backend", "nested::an_attached_handle"),
 ]

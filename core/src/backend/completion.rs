@@ -42,7 +42,8 @@
 //!
 //! A backend that is attached to another is driven by that alone: first its own calls, then those of what is attached, in the order of
 //! attachment; their completions come out of the outer one's poll. The epoll sets are nested the same way, so the outer one's
-//! descriptor is readable when the inner one's is, and the kernel refuses circles.
+//! descriptor is readable when the inner one's is, and the kernel refuses circles. A handle that is attached is in flight while
+//! the outer one looks at its calls: so none of them is discarded while what it runs still runs.
 //!
 //! Checked by the models `completion::*`, `core/tests/backend/completion*.rs` and the twin `completion`. The idea of a queue of
 //! completions with the caller's own number in each is that of the kernel's `io_uring`; that a backend is driven by whoever waits, that
@@ -64,6 +65,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 
+mod attached;
 mod call;
 #[cfg(all(unix, not(loom)))]
 mod descriptor;
@@ -82,6 +84,7 @@ mod poller;
 mod poller;
 mod timers;
 
+use attached::Attached;
 pub use call::Outcome;
 pub(crate) use call::Step;
 #[cfg(not(loom))]
@@ -191,13 +194,29 @@ impl CompletionBackend {
 
     /// Drives `inner` as well from now on: its completions come out of this one's poll. It is detached when either is closed.
     ///
+    /// If `inner` is dropped while a poll of this one looks at one of its calls, `on_discard` is told of that call meanwhile.
+    ///
     /// # Errors
     /// [`AttachError`]; both stay as they were.
     pub fn attach(&self, inner: &CompletionBackend) -> Result<(), AttachError> {
-        if Shared::is_same(&self.engine, &inner.engine) {
+        self.attach_as(Attached::owned(inner.engine.clone()))
+    }
+
+    /// [`CompletionBackend::attach`], of a handle: its free waits for a poll of this one that looks at its calls.
+    ///
+    /// # Errors
+    /// As [`AttachError`] has it, and as [`Token::enter`](crate::Token::enter); both stay as they were.
+    #[cfg(not(loom))]
+    pub fn attach_handle(&self, inner: crate::Token<CompletionBackend>) -> Result<(), Error> {
+        let inside = inner.enter(c"attached to another backend")?;
+        Ok(self.attach_as(Attached::handle(inside.engine.clone(), inner))?)
+    }
+
+    fn attach_as(&self, attached: Attached) -> Result<(), AttachError> {
+        let inner = &attached.engine.clone();
+        if Shared::is_same(&self.engine, inner) {
             return Err(AttachError::Circle);
         }
-        let inner = &inner.engine;
         let is_free = inner.state.with(|state| {
             let is_free = state.driver == Driver::Nobody;
             if is_free {
@@ -208,10 +227,9 @@ impl CompletionBackend {
         if !is_free {
             return Err(AttachError::Busy);
         }
-        let own = inner.clone();
         let room = self.engine.state.with(|state| {
             state.attached.try_reserve(1)?;
-            state.attached.push(own);
+            state.attached.push(attached);
             Ok(())
         });
         let attached = room.map_err(|_: std::collections::TryReserveError| AttachError::NoMemory).and_then(|()| {
@@ -261,7 +279,7 @@ impl Drop for CompletionBackend {
             (state.entries.take_all(), std::mem::take(&mut state.done), std::mem::take(&mut state.attached))
         });
         for inner in attached {
-            drive::let_go(&self.engine, &inner);
+            drive::let_go(&self.engine, &inner.engine);
         }
         for call in entries.map(|entry| entry.call) {
             // Unless somebody looks at it just now, who drops it after that.

@@ -4,11 +4,13 @@ use crate::completion::{Gate, backend, is_readable, over};
 use quiescent_core::backend::completion::{
     AttachError, CompletionBackend, FAILED, Outcome, PollError, READABLE, WRITABLE, WaitDescriptorError,
 };
-use quiescent_core::{Deadline, Error, Wait};
+use quiescent_core::{Deadline, Error, Freed, Token, Wait};
 use std::future::ready;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 /// The one completion that a poll hands out: user data, value.
@@ -71,6 +73,66 @@ fn either_may_go_first() {
     drop(outer);
     inner.submit(2, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
     assert_eq!(over(&inner), [(2, Ok(()))]);
+}
+
+/// A call of `inner`, whose poll runs `run` at its second look.
+fn run_when_opened(inner: &CompletionBackend, gate: &Gate, run: impl FnOnce() + Send + 'static) {
+    let gate = gate.clone();
+    let run = async move {
+        gate.passed().await;
+        run();
+        Outcome::DONE
+    };
+    inner.submit(1, Wait::FOREVER, run).expect("memory");
+}
+
+#[test]
+fn an_attached_handle_is_not_freed_while_one_of_its_calls_is_looked_at() {
+    let outer = backend();
+    let discarded = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&discarded);
+    let inner = CompletionBackend::new(move |_| told.store(true, Ordering::Relaxed)).expect("descriptors");
+    let inner = Token::open(inner).expect("memory");
+    outer.attach_handle(inner).expect("nobody drives it");
+    let (gate, seen, looking) = (Gate::default(), Arc::clone(&discarded), Arc::new(Barrier::new(2)));
+    let here = Arc::clone(&looking);
+    run_when_opened(&inner.enter(c"submit").expect("open"), &gate, move || {
+        here.wait();
+        // Time enough for the free to end, if it does not wait for this.
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!seen.load(Ordering::Relaxed), "discarded while it runs");
+    });
+    std::thread::scope(|scope| {
+        let free = scope.spawn(|| {
+            looking.wait();
+            inner.free(Duration::from_secs(20))
+        });
+        gate.open();
+        assert_eq!(over(&outer), [(1, Ok(()))], "handed out, once");
+        assert_eq!(free.join().expect("no panic"), Ok(Freed::Destroyed));
+    });
+    assert!(!discarded.load(Ordering::Relaxed));
+    assert_eq!(over(&outer), []);
+    assert!(!outer.detach(&backend()) && !is_readable(&outer), "it is detached");
+}
+
+#[test]
+fn what_a_call_runs_may_free_the_attached_handle_that_it_is_on() {
+    let outer = backend();
+    let discarded = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&discarded);
+    let inner = CompletionBackend::new(move |_| told.store(true, Ordering::Relaxed)).expect("descriptors");
+    let inner = Token::open(inner).expect("memory");
+    outer.attach_handle(inner).expect("nobody drives it");
+    let (gate, seen) = (Gate::default(), Arc::clone(&discarded));
+    run_when_opened(&inner.enter(c"submit").expect("open"), &gate, move || {
+        assert_eq!(inner.free(Duration::from_secs(20)), Ok(Freed::Pending), "it is inside itself");
+        assert!(!seen.load(Ordering::Relaxed), "discarded while it runs");
+    });
+    gate.open();
+    assert_eq!(over(&outer), [(1, Ok(()))], "handed out, by the poll that then was the last one out");
+    assert_eq!(inner.free(Duration::ZERO), Ok(Freed::AlreadyFreed));
+    assert!(!discarded.load(Ordering::Relaxed));
 }
 
 #[test]

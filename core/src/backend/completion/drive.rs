@@ -1,5 +1,6 @@
 //! Driving: a poll looks at what was woken, hands out what is over, and sleeps in between.
 
+use crate::backend::completion::attached::{Attached, Visit};
 use crate::backend::completion::engine::{Begun, Driver, Engine, State};
 use crate::backend::completion::{Completion, Poller, Seen};
 use crate::deadline::Deadline;
@@ -153,23 +154,32 @@ fn round(engine: &Shared<Engine>, begun: Begun, hand: &mut Hand<'_>) -> io::Resu
 /// The rounds of what is attached.
 fn look_inside(engine: &Shared<Engine>, hand: &mut Hand<'_>) -> io::Result<()> {
     let mut position = 0;
-    while let Some(inner) = engine.state.with(|state| state.attached.get(position).cloned()) {
-        let begun = inner.state.with(State::begin_round);
-        let settled = Settled(&inner);
-        round(settled.0, begun, hand)?;
-        let (is_woken, is_closing) = inner.state.with(|state| (std::mem::take(&mut state.is_woken), state.is_closing));
-        drop(settled);
-        if is_woken {
-            // It is polled through this one, whose poll is to return in its place.
-            engine.state.with(|state| state.is_woken = true);
-        }
-        if is_closing {
-            detach(engine, &inner);
+    while let Some(attached) = engine.state.with(|state| state.attached.get(position).cloned()) {
+        let is_over = match attached.visit()? {
+            Some(inner) => look_in(engine, &inner, hand)?,
+            None => true,
+        };
+        if is_over {
+            detach(engine, &attached.engine);
         } else {
             position += 1;
         }
     }
     Ok(())
+}
+
+/// One round of what is attached; whether it is closed.
+fn look_in(engine: &Shared<Engine>, inner: &Visit<'_>, hand: &mut Hand<'_>) -> io::Result<bool> {
+    let inner = inner.engine;
+    let begun = inner.state.with(State::begin_round);
+    let _settled = Settled(inner);
+    round(inner, begun, hand)?;
+    let (is_woken, is_closing) = inner.state.with(|state| (std::mem::take(&mut state.is_woken), state.is_closing));
+    if is_woken {
+        // It is polled through this one, whose poll is to return in its place.
+        engine.state.with(|state| state.is_woken = true);
+    }
+    Ok(is_closing)
 }
 
 /// Nobody looks at what is attached any more when this is dropped.
@@ -229,10 +239,10 @@ fn next(engine: &Shared<Engine>, deadline: Deadline) -> Next {
 
 /// `inner` is no more driven through `outer`.
 pub(super) fn detach(outer: &Shared<Engine>, inner: &Shared<Engine>) -> bool {
-    let position = |engines: &[Shared<Engine>]| engines.iter().position(|engine| Shared::is_same(engine, inner));
+    let position = |all: &[Attached]| all.iter().position(|attached| Shared::is_same(&attached.engine, inner));
     let taken = outer.state.with(|state| position(&state.attached).map(|position| state.attached.remove(position)));
     let Some(inner) = taken else { return false };
-    let_go(outer, &inner);
+    let_go(outer, &inner.engine);
     true
 }
 

@@ -3,6 +3,7 @@
 //! See the head of `completion.rs` for the protocol.
 
 use crate::backend::completion::Completion;
+use crate::backend::completion::attached::Attached;
 use crate::backend::completion::call::{Call, Looked, Outcome, Step, drop_contained};
 use crate::backend::completion::entries::{Entries, Entry, Name, Phase};
 use crate::backend::completion::timers::Timers;
@@ -36,7 +37,7 @@ pub(super) struct State {
     pub(super) ready: VecDeque<u32>,
     pub(super) done: VecDeque<Completion>,
     pub(super) timers: Timers,
-    pub(super) attached: Vec<Shared<Engine>>,
+    pub(super) attached: Vec<Attached>,
     /// Descriptors that calls wait for.
     pub(super) descriptors: usize,
     /// Somebody may write to the wake descriptor, which only a look at the set finds.
