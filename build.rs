@@ -123,12 +123,20 @@ impl Section {
     }
 }
 
-/// Gives each section its title, and writes types by their names alone: `qz_status`, not `enum
-/// qz_status`.
+/// Gives each section its title, writes types by their names alone (`qz_status`, not `enum qz_status`), and puts
+/// neighbours that not every platform has between one `#if` and one `#endif`.
 fn arrange(header: &str, sections: &[Section]) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut column = 0;
+    let mut condition = "";
     for line in header.lines() {
+        if line.starts_with("#if ") {
+            if line == condition && out.ends_with(&["#endif".to_owned(), String::new()]) {
+                out.remove(out.len() - 2);
+                continue;
+            }
+            condition = line;
+        }
         if line.starts_with("typedef") || line.trim_start().starts_with("//") || line.starts_with(" *") {
             out.push(line.to_owned());
             continue;

@@ -65,6 +65,9 @@
  *              copied as they are.
  *   Exit       A process may end with handles open (their on_destroy does not run). The library cannot be
  *              unloaded.
+ *   Windows    There are no file locks, and no functions that take or give descriptors: they are not
+ *              declared. qz_backend_new answers QZ_ERR_IO, so nothing asynchronous can be submitted.
+ *              Built for windows-gnu, a thread's first call ends the process if there is no memory.
  *   Allocation QZ_ERR_NO_MEMORY instead of an abort, everywhere.
  */
 
@@ -225,7 +228,8 @@ typedef enum qz_pool_strategy {
 
 /// Completes calls: an asynchronous call (`qz_…_async`) does what the blocking one does, but returns at once and ends as
 /// a completion, which qz_backend_poll hands out; or an event loop watches qz_backend_fd and polls when that is
-/// readable. Any number of calls on one thread, without a thread for each, or any of the library's own. On Linux.
+/// readable. Any number of calls on one thread, without a thread for each, or any of the library's own. On Linux:
+/// elsewhere none can be made.
 ///
 /// Each call completes exactly once: with success, its refusal, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED (its `cancel`), or
 /// QZ_ERR_FREED (what it waits for was freed). What was waited for is then in flight no more, and what was taken is the
@@ -267,7 +271,8 @@ typedef struct qz_cancel qz_cancel;
 /// file that its name does not lead to any more. On file systems without locks acquiring is refused; on NFS the
 /// server keeps the lock.
 ///
-/// Unix only. What waits is one thread for the whole process, while anybody does.
+/// Not on Windows, where its functions are not declared. What waits is one thread for the whole process, while
+/// anybody does.
 typedef struct qz_filelock qz_filelock;
 
 /// A handle of whatever kind: a token, never an address.
@@ -1621,6 +1626,7 @@ qz_status qz_pool_acquire_async(qz_pool *pool,
 qz_status qz_pool_free(qz_pool *pool,
                        int64_t timeout_ms);
 
+#if !defined(_WIN32)
 /* ---- A lock between processes. -----------------------------------------------------------------------*/
 
 /// The lock of the file at `path`, whatever bytes that is; made if it is missing, and so are the directories above
@@ -1695,6 +1701,7 @@ qz_status qz_filelock_acquire_async(qz_filelock *lock,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_filelock_free(qz_filelock *lock,
                            int64_t timeout_ms);
+#endif
 
 /* ---- Backends: calls that complete, in place of calls that block. ------------------------------------*/
 
@@ -1704,7 +1711,7 @@ qz_status qz_filelock_free(qz_filelock *lock,
 /// `on_discard` may be NULL; it is called for each call that nobody collects, see qz_backend_free.
 ///
 /// - QZ_OK: `*out_backend` is the handle.
-/// - QZ_ERR_IO (no more descriptors: qz_last_os_error(); or not on Linux), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
+/// - QZ_ERR_IO (no more descriptors: qz_last_os_error(); or 0: not on Linux), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
 ///   `*out_backend` is NULL.
 qz_status qz_backend_new(void (*on_discard)(void *user_data, void *ctx),
                          void *ctx,
@@ -1735,6 +1742,7 @@ qz_status qz_backend_poll(qz_backend *backend,
 ///   QZ_ERR_NO_MEMORY (a thread's first call).
 qz_status qz_backend_wake(qz_backend *backend);
 
+#if !defined(_WIN32)
 /// The descriptor for an event loop (epoll, poll, io_uring, libuv, GLib, asyncio): readable exactly while a poll with
 /// timeout 0 would find something, a completion or a call to be looked at. The backend's own: not to be read, written or
 /// closed, and to be forgotten before the backend is freed.
@@ -1758,6 +1766,7 @@ qz_status qz_backend_fd(qz_backend *backend,
 ///   QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
 qz_status qz_backend_wake_fd(qz_backend *backend,
                              int *out_fd);
+#endif
 
 /// Has `outer` drive `inner` as well: completions of `inner` come out of the poll of `outer`, after its own, and the
 /// descriptor of `outer` is readable when that of `inner` is. `inner` is not to be polled itself then. It ends with
@@ -1795,6 +1804,7 @@ qz_status qz_backend_pending(qz_backend *backend, size_t *out_pending);
 /// - QZ_ERR_NULL.
 qz_status qz_backend_current(void **out_user_data);
 
+#if !defined(_WIN32)
 /// Waits until a descriptor of the caller's own is ready for any of `interest` (QZ_READABLE, QZ_WRITABLE, or both). The
 /// completion's `value` says what it is ready for, with QZ_HANGUP if it is broken or hung up; read or write to
 /// learn why. A regular file is always ready. Readiness is told once: submit again for the next.
@@ -1812,6 +1822,7 @@ qz_status qz_backend_wait_fd_async(qz_backend *backend,
                                    int64_t timeout_ms,
                                    qz_cancel *cancel,
                                    void *user_data);
+#endif
 
 /// As qz_handle_free. A poll in progress returns what it has. Calls under way are cancelled, and completions that nobody
 /// collected are discarded, their holds released: `on_discard` is called once for each, with the call's `user_data`

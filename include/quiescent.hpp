@@ -124,7 +124,9 @@
 #include "quiescent/notify.hpp"
 #include "quiescent/once.hpp"
 #include "quiescent/pool.hpp"
+#ifndef _WIN32 // nor are its functions declared
 #include "quiescent/filelock.hpp"
+#endif
 #include "quiescent/free_many.hpp"
 #include "quiescent/library.hpp"
 

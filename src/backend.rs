@@ -8,7 +8,7 @@ use quiescent_core::ffi;
 use quiescent_core::{Deadline, Error, Token};
 use std::cell::Cell;
 use std::ffi::c_void;
-#[cfg(unix)]
+#[cfg(not(windows))]
 use {
     crate::cancel::qz_cancel,
     quiescent_core::ffi::Submission,
@@ -18,7 +18,8 @@ use {
 
 /// Completes calls: an asynchronous call (`qz_…_async`) does what the blocking one does, but returns at once and ends as
 /// a completion, which qz_backend_poll hands out; or an event loop watches qz_backend_fd and polls when that is
-/// readable. Any number of calls on one thread, without a thread for each, or any of the library's own. On Linux.
+/// readable. Any number of calls on one thread, without a thread for each, or any of the library's own. On Linux:
+/// elsewhere none can be made.
 ///
 /// Each call completes exactly once: with success, its refusal, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED (its `cancel`), or
 /// QZ_ERR_FREED (what it waits for was freed). What was waited for is then in flight no more, and what was taken is the
@@ -67,7 +68,7 @@ const _: () = assert!(
 /// `on_discard` may be NULL; it is called for each call that nobody collects, see qz_backend_free.
 ///
 /// - QZ_OK: `*out_backend` is the handle.
-/// - QZ_ERR_IO (no more descriptors: qz_last_os_error(); or not on Linux), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
+/// - QZ_ERR_IO (no more descriptors: qz_last_os_error(); or 0: not on Linux), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY:
 ///   `*out_backend` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_new(
@@ -83,7 +84,9 @@ pub unsafe extern "C" fn qz_backend_new(
     };
     // SAFETY: `out_backend` is NULL or writable.
     let made = unsafe { ffi::open(out_backend, make) };
-    ffi::tell_os_error(made, os_error.get(), "no backend").into()
+    let what =
+        if cfg!(any(target_os = "linux", target_os = "android")) { "no backend" } else { "backends are for Linux" };
+    ffi::tell_os_error(made, os_error.get(), what).into()
 }
 
 /// Drives the backend until a call is over, and writes the completions, `cap` at most, the earliest first. One poll at a
@@ -155,7 +158,7 @@ pub unsafe extern "C" fn qz_backend_wake(backend: *mut qz_backend) -> qz_status 
 /// - QZ_OK: `*out_fd` is the descriptor, always the same.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
 ///   thread's first call).
-#[cfg(unix)]
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_fd(backend: *mut qz_backend, out_fd: *mut c_int) -> qz_status {
     let watch = |backend: &CompletionBackend| Ok(backend.watch().as_raw_fd());
@@ -170,7 +173,7 @@ pub unsafe extern "C" fn qz_backend_fd(backend: *mut qz_backend, out_fd: *mut c_
 /// - QZ_OK: `*out_fd` is the descriptor, closed by exec.
 /// - QZ_ERR_IO (no more descriptors: qz_last_os_error()), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
 ///   QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call).
-#[cfg(unix)]
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_wake_fd(backend: *mut qz_backend, out_fd: *mut c_int) -> qz_status {
     let os_error = Cell::new(0);
@@ -255,7 +258,7 @@ pub unsafe extern "C" fn qz_backend_current(out_user_data: *mut *mut c_void) -> 
 /// - QZ_ERR_IO (`fd` is no descriptor, or there are too many: qz_last_os_error()), QZ_ERR_INVALID_ARGUMENT
 ///   (`timeout_ms`, `interest`), QZ_ERR_NULL (`backend`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED,
 ///   QZ_ERR_FORKED (each of `backend` or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.
-#[cfg(unix)]
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_backend_wait_fd_async(
     backend: *mut qz_backend,

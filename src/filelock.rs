@@ -21,7 +21,8 @@ use std::ffi::{c_char, c_void};
 /// file that its name does not lead to any more. On file systems without locks acquiring is refused; on NFS the
 /// server keeps the lock.
 ///
-/// Unix only. What waits is one thread for the whole process, while anybody does.
+/// Not on Windows, where its functions are not declared. What waits is one thread for the whole process, while
+/// anybody does.
 pub struct qz_filelock {
     _token: (),
 }
@@ -63,6 +64,7 @@ pub struct qz_filelock_holder_info {
 /// - QZ_ERR_IO: qz_last_os_error() is the errno (EISDIR, EACCES, EROFS, ELOOP, ENOSPC, EMFILE, …; EINVAL: no regular
 ///   file), qz_last_error() names the file. Nothing is left behind; `*out_lock` is NULL.
 /// - QZ_ERR_INVALID_ARGUMENT (`flags`), QZ_ERR_NULL, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: `*out_lock` is NULL.
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_open(
     path: *const c_char,
@@ -97,6 +99,7 @@ pub unsafe extern "C" fn qz_filelock_open(
 /// - QZ_ERR_INVALID_ARGUMENT (`mode`, `timeout_ms`), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
 ///   QZ_ERR_FORKED (also of `cancel`, which may be NULL), QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken,
 ///   `*out_hold` is NULL.
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_acquire(
     lock: *mut qz_filelock,
@@ -120,6 +123,7 @@ pub unsafe extern "C" fn qz_filelock_acquire(
 /// - QZ_ERR_BUSY (qz_last_error() says who has it, if that is known), QZ_ERR_IO (as for qz_filelock_acquire),
 ///   QZ_ERR_INVALID_ARGUMENT (`mode`), QZ_ERR_FREED, QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND,
 ///   QZ_ERR_FORKED, QZ_ERR_LIMIT, QZ_ERR_NO_MEMORY: nothing was taken, `*out_hold` is NULL.
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_try_acquire(
     lock: *mut qz_filelock,
@@ -139,6 +143,7 @@ pub unsafe extern "C" fn qz_filelock_try_acquire(
 /// - QZ_ERR_IO (as for qz_filelock_open), QZ_ERR_INVALID_ARGUMENT (`size` is smaller than in this header, or no
 ///   multiple of 8), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED,
 ///   QZ_ERR_NO_MEMORY (a thread's first call).
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_holder(
     lock: *mut qz_filelock,
@@ -164,6 +169,7 @@ pub unsafe extern "C" fn qz_filelock_holder(
 ///   NULL), QZ_ERR_NO_MEMORY: nothing was submitted.
 /// - Completion: QZ_OK: `hold` is the lock. QZ_ERR_IO (`os_error`), QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED,
 ///   QZ_ERR_FREED: nothing was taken, and nobody stands in line any more.
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_acquire_async(
     lock: *mut qz_filelock,
@@ -191,6 +197,7 @@ pub unsafe extern "C" fn qz_filelock_acquire_async(
 ///
 /// - QZ_OK, QZ_ALREADY_FREED, QZ_FREE_PENDING, QZ_ERR_INVALID_ARGUMENT, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
+#[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qz_filelock_free(lock: *mut qz_filelock, timeout_ms: i64) -> qz_status {
     ffi::free::<FileLock>(lock, timeout_ms).into()

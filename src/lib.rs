@@ -15,7 +15,7 @@ pub mod backend;
 pub mod barrier;
 pub mod cache_aware_rundown;
 pub mod cancel;
-#[cfg(unix)]
+#[cfg(not(windows))]
 pub mod filelock;
 pub mod free;
 pub mod guard;

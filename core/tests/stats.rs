@@ -10,8 +10,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Entered so often, a handle is freed with a barrier.
-const BUSY: u32 = 1000;
 const LONG: Duration = Duration::from_secs(20);
 
 struct Plain;
@@ -156,6 +154,8 @@ fn a_handle_that_is_known_to_be_freed_is_counted() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_busy_handle_is_freed_with_one_barrier() {
+    /// Entered so often, a handle is freed with a barrier.
+    const BUSY: u32 = 1000;
     let _alone = alone();
     // Another thread's record: else there is nobody to order.
     assert_eq!(thread::spawn(|| open().free(LONG)).join().expect("no panic"), Ok(Freed::Destroyed));

@@ -11,13 +11,19 @@
 
 #include "quiescent.h"
 
+#ifdef O_CLOEXEC
+#define NOT_INHERITED O_CLOEXEC
+#else
+#define NOT_INHERITED O_NOINHERIT /* Windows */
+#endif
+
 static inline void log_status(const char *call, qz_status got) {
     const char *path = getenv("QZ_STATUS_LOG");
     size_t name = strcspn(call, "(");
     char line[128];
     if (path == NULL || strncmp(call, "qz_", 3) != 0 || name > 64) return;
     int length = snprintf(line, sizeof line, "%.*s %s\n", (int)name, call, qz_status_name((int32_t)got));
-    int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int file = open(path, O_WRONLY | O_APPEND | O_CREAT | NOT_INHERITED, 0644);
     /* One write each, so that lines of concurrent threads stay whole. */
     if (file < 0 || write(file, line, (size_t)length) != length)
         give_up(__FILE__, __LINE__, "cannot write QZ_STATUS_LOG");

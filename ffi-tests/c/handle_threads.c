@@ -119,7 +119,7 @@ typedef struct deserter {
 static void *end_while_inside(void *argument) {
     deserter *d = argument;
     void *object = NULL;
-    pthread_setname_np(pthread_self(), "deserter");
+    name_thread("deserter");
     d->thread_id = thread_id();
     EXPECT(qz_handle_enter(d->handle, kind, "never left", &object), QZ_OK);
     return NULL;

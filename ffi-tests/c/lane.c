@@ -122,7 +122,7 @@ static void try_free_refuses_nobody(void) {
 
 static void *ends_inside(void *argument) {
     void *object = NULL;
-    pthread_setname_np(pthread_self(), "ends inside");
+    name_thread("ends inside");
     CHECK(qz_handle_enter(argument, kind, "left behind", &object) == QZ_OK);
     return NULL;
 }

@@ -12,7 +12,6 @@
 #include "visitor.h"
 
 #include "allocation.h"
-#include <sys/wait.h>
 
 typedef struct bad_call {
     const char *text;
@@ -41,18 +40,6 @@ static inline void *refuse_for_want_of_memory(void *argument) {
     return NULL;
 }
 
-/* Whether this is a child, which has to end with _Exit(0). The parent has no other threads, and returns when it has ended. */
-static inline bool in_child(void) {
-    fflush(stdout);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) return true;
-    int status = 0;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK_SAY(status == 0, "the child ended with %d", status);
-    return false;
-}
-
 /* In a child, where `live` is the parent's. */
 static inline void expect_forked(const bad_call *const *calls, size_t n, void *live) {
     if (!in_child()) return;
@@ -74,6 +61,8 @@ static inline void refuse_wrong_handles(const bad_call *const *calls, size_t n, 
         expect_refusal(calls[i], &garbage, QZ_ERR_BAD_HANDLE);
         expect_refusal(calls[i], other_kind(), QZ_ERR_WRONG_KIND);
         expect_refusal(calls[i], freed, QZ_ERR_FREED);
+        /* Built for windows-gnu, Rust's standard library makes a thread's own variables on the heap, or ends the process. */
+        if (!FIRST_CALL_MAY_LACK_MEMORY) continue;
         first_call first = {calls[i], live};
         pthread_t thread;
         start_thread(&thread, refuse_for_want_of_memory, &first);

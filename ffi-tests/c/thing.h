@@ -3,8 +3,8 @@
 #ifndef THING_H
 #define THING_H
 #include "check.h"
+#include "system.h"
 #include <stdatomic.h>
-#include <sys/syscall.h>
 
 #define THING_ALIVE 0x600D
 #define THING_GONE 0xDEAD
@@ -17,8 +17,6 @@ typedef struct thing {
     atomic_uint destroyed_by; /* the thread id that ran on_destroy */
     atomic_bool destroying;
 } thing;
-
-static inline unsigned thread_id(void) { return (unsigned)syscall(SYS_gettid); }
 
 static inline void thing_on_close(void *object, void *ctx) {
     thing *t = object;

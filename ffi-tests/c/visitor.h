@@ -19,7 +19,7 @@ typedef struct visitor {
 static inline void *visitor_main(void *argument) {
     visitor *v = argument;
     void *object = NULL;
-    pthread_setname_np(pthread_self(), "visitor");
+    name_thread("visitor");
     EXPECT(qz_handle_enter(v->handle, v->kind, v->operation, &object), QZ_OK);
     pthread_mutex_lock(&v->mutex);
     v->inside = true;

@@ -16,6 +16,7 @@
 #endif
 QZ_HPP_BEGIN
 
+#ifndef _WIN32
 // A descriptor that wakes a backend, also from a signal handler, and also one that is over: then it does nothing.
 class QZ_HPP_NODISCARD wake_descriptor {
 public:
@@ -34,24 +35,21 @@ public:
     int get() const noexcept { return fd_; }
     int release() noexcept { return std::exchange(fd_, -1); }
     void reset() noexcept {
-#ifndef _WIN32
         const int old = release();
         if (old >= 0) static_cast<void>(::close(old));
-#endif
     }
     // For signal handlers: calls write(2) only, and leaves errno alone.
     void wake() const noexcept {
-#ifndef _WIN32
         const int before = errno;
         const std::uint64_t one = 1;
         // It fails where enough wake-ups wait already.
         if (::write(fd_, &one, sizeof one) < 0) errno = before;
-#endif
     }
 
 private:
     int fd_;
 };
+#endif
 
 class backend_ref : public detail::token<qz_backend, qz_backend_free> {
 public:
@@ -67,6 +65,7 @@ public:
     }
     // Has the poll in progress, or the next, return. Any thread.
     result<void> wake(std::nothrow_t) const noexcept { return detail::done(qz_backend_wake(get())); }
+#ifndef _WIN32
     // For an event loop: readable exactly while poll with a timeout of 0 would find something. The backend's own.
     result<int> fd(std::nothrow_t) const noexcept {
         int fd = -1;
@@ -78,6 +77,7 @@ public:
         const qz_status status = qz_backend_wake_fd(get(), &fd);
         return detail::made<wake_descriptor>(status, fd);
     }
+#endif
     // Polls `inner` as well from now on, which is not to be polled itself.
     result<void> attach(std::nothrow_t, backend_ref inner) const noexcept {
         return detail::done(qz_backend_attach(get(), inner.get()));
@@ -91,6 +91,7 @@ public:
         const qz_status status = qz_backend_pending(get(), &pending);
         return detail::made<std::size_t>(status, pending);
     }
+#ifndef _WIN32
     // Completes when a descriptor of yours is ready for any of `interest`: QZ_READABLE, QZ_WRITABLE. Answers for what.
     template <class Then>
     auto wait_fd_async(std::nothrow_t, int fd, std::uint32_t interest, Then then, timeout t = infinite,
@@ -99,6 +100,7 @@ public:
             return qz_backend_wait_fd_async(b.get(), fd, interest, t.count(), c.get(), user_data);
         });
     }
+#endif
 
 #if QZ_HPP_EXCEPTIONS
     std::size_t poll(completions &out, timeout t = infinite) const {
@@ -115,15 +117,19 @@ public:
         return answer.status() == QZ_ERR_TIMEOUT ? 0 : answer.value();
     }
     void wake() const { wake(std::nothrow).value(); }
+#ifndef _WIN32
     int fd() const { return fd(std::nothrow).value(); }
     wake_descriptor wake_fd() const { return wake_fd(std::nothrow).value(); }
+#endif
     void attach(backend_ref inner) const { attach(std::nothrow, inner).value(); }
     void detach(backend_ref inner) const { detach(std::nothrow, inner).value(); }
     std::size_t pending() const { return pending(std::nothrow).value(); }
+#ifndef _WIN32
     template <class Then>
     auto wait_fd_async(int fd, std::uint32_t interest, Then then, timeout t = infinite, cancel_ref c = {}) const {
         return wait_fd_async(std::nothrow, fd, interest, std::move(then), t, c).value();
     }
+#endif
 #endif
 
 private:

@@ -1,11 +1,11 @@
-//! Windows: waking whoever watches an event. Compiled, not tried.
+//! Windows: waking whoever watches an event. Tried under Wine.
 
 use crate::backend::wakes::{Clear, Doorbell, Wakes};
 use crate::backend::{PollingFlags, PollingHandle};
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::sync::Arc;
 use std::task::Waker;
-use std::{io, ptr};
+use std::{fmt, io, ptr};
 use windows_sys::Win32::System::Threading::{CreateEventW, ResetEvent, SetEvent};
 
 /// An event that is signaled after one of its wakers was called, until it is cleared.
@@ -80,5 +80,11 @@ impl AsHandle for EventWaker {
 impl Drop for EventWaker {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+impl fmt::Debug for EventWaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EventWaker").field(&self.as_handle()).finish()
     }
 }

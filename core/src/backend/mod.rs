@@ -11,7 +11,7 @@
 //! | a thread that may block | [`IoBackendExt::block_on`], with a deadline and a cancel token |
 //! | a runtime | an [`Integration`]: [`Null`], `Tokio`, `AsyncIo` |
 //! | an event loop of your own | [`IoBackendExt::with_backend`]: a future to poll, and what to watch |
-//! | something to wake such a loop with | [`FdWaker`], [`Event`] |
+//! | something to wake such a loop with | [`FdWaker`], [`Event`]; on Windows `EventWaker` |
 //! | waits of this library's, or futures, that are to be told as completions | `CompletionBackend` |
 //! | a backend on top of another one | [`BackendContainer::acquire_nested`] |
 //!

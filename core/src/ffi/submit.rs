@@ -208,9 +208,11 @@ pub unsafe fn wait_descriptor_async<B, C>(
     tell_os_error(status, os_error, "the descriptor cannot be waited for")
 }
 
-/// A refusal of the operating system's, in words and as its number.
+/// A refusal of the operating system's, in words and as its number; with 0 in the words of `what` alone.
 pub fn tell_os_error(status: Status, os_error: i32, what: &str) -> Status {
-    if status == Error::Io.into() {
+    if status == Error::Io.into() && os_error == 0 {
+        last_error::tell_why(&format_args!("QZ_ERR_IO: {what}"), 0);
+    } else if status == Error::Io.into() {
         let error = std::io::Error::from_raw_os_error(os_error);
         last_error::tell_why(&format_args!("QZ_ERR_IO: {what}: {error}"), os_error);
     }

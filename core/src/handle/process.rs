@@ -123,7 +123,32 @@ mod system {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+mod system {
+    use crate::Error;
+    use std::ptr;
+    use windows_sys::Win32::System::LibraryLoader::{
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+    };
+
+    /// There is no fork. Keeps the module that holds this code, a library of ours or a plugin that it was linked into, loaded
+    /// for the life of the process, whatever `FreeLibrary` says: threads run our code when they end.
+    pub(super) fn prepare() -> Result<(), Error> {
+        let mut module = ptr::null_mut();
+        let inside: *const u16 = (prepare as fn() -> Result<(), Error> as *const ()).cast();
+        // SAFETY: `module` is writable. With this flag the other is an address in a module, not a name.
+        let pinned = unsafe {
+            GetModuleHandleExW(
+                GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                inside,
+                &raw mut module,
+            )
+        };
+        if pinned != 0 { Ok(()) } else { Err(Error::NoMemory) }
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
 mod system {
     use crate::Error;
 

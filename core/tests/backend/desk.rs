@@ -1,8 +1,7 @@
 //! A backend to try things with: a desk that doubles numbers whenever somebody polls it.
 
-use quiescent_core::backend::{
-    BackendContainer, BackendError, BackendHandle, DynBackend, FdWaker, IoBackend, PollingHandle,
-};
+use crate::SystemWaker;
+use quiescent_core::backend::{BackendContainer, BackendError, BackendHandle, DynBackend, IoBackend, PollingHandle};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,9 +21,9 @@ pub struct Desk {
     jobs: Jobs,
     /// How often it was polled.
     pub polls: Arc<AtomicU32>,
-    pub waker: Arc<FdWaker>,
+    pub waker: Arc<SystemWaker>,
     container: BackendContainer<DynBackend>,
-    /// Whether it gives its descriptor to be watched.
+    /// Whether it gives its waker to be watched.
     watched: bool,
 }
 
@@ -50,7 +49,7 @@ impl Desk {
         Desk {
             jobs,
             polls,
-            waker: Arc::new(FdWaker::new().expect("descriptors are left")),
+            waker: Arc::new(SystemWaker::new().expect("the system has room for it")),
             container: BackendContainer::new_dyn(backend),
             watched: true,
         }

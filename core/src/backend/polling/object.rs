@@ -1,4 +1,4 @@
-//! Windows: an object of the kernel, slept on with `WaitForSingleObject`. Compiled, not tried.
+//! Windows: an object of the kernel, slept on with `WaitForSingleObject`. Tried under Wine.
 
 use crate::backend::{Pollable, PollingFlags};
 use crate::deadline::Deadline;
@@ -12,7 +12,10 @@ pub type DefaultHandle<'a> = BorrowedHandle<'a>;
 
 /// Ready is what is signaled; for what, it does not say.
 impl Pollable for BorrowedHandle<'_> {
-    fn poll(&self, _flags: &PollingFlags, deadline: Deadline) -> io::Result<bool> {
+    fn poll(&self, flags: &PollingFlags, deadline: Deadline) -> io::Result<bool> {
+        if flags.get() == (false, false) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither for reading nor for writing"));
+        }
         loop {
             // SAFETY: the handle is open as long as it is borrowed.
             match unsafe { WaitForSingleObject(self.as_raw_handle(), milliseconds(deadline)) } {

@@ -1,20 +1,6 @@
-//! Where there are no POSIX threads: what std offers.
+//! Neither Unix nor Windows: what std offers.
 
-use crate::handle::record::Record;
 use crate::shim::{AtomicU64, Ordering};
-use std::cell::RefCell;
-
-struct AtEnd(&'static Record);
-impl Drop for AtEnd {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-thread_local!(static AT_END: RefCell<Option<AtEnd>> = const { RefCell::new(None) });
-
-pub(crate) fn at_end(record: &'static Record) -> bool {
-    AT_END.try_with(|at_end| *at_end.borrow_mut() = Some(AtEnd(record))).is_ok()
-}
 
 /// A number of our own: there is no portable one.
 pub(crate) fn id() -> u64 {
