@@ -37,15 +37,17 @@
  *
  *   Handles    Any value may be passed where a handle, kind or hold is expected: NULL, garbage, freed,
  *              stale, of another kind, of another copy of this library, of the parent process. It is
- *              refused with a status of its own. (A token is told from garbage and from another copy's by
- *              an 11-bit key, among others: one foreign odd value in 2047 passes that test. It is then
- *              refused as well, unless it names a live handle.)
+ *              refused with a status of its own; only to free or release NULL is QZ_OK, as with free().
+ *              QZ_HANDLE(mutex) passes a typed handle where a qz_handle is expected. (A token is told from
+ *              garbage and from another copy's by an 11-bit key, among others: one foreign odd value in
+ *              2047 passes that test. It is then refused as well, unless it names a live handle.)
  *   Pointers   An out pointer is NULL (refused with QZ_ERR_NULL, unless it says it may be NULL) or
  *              writable. Pass the address of a real void * as out_object, not that of a typed pointer
  *              with a cast. Strings are NUL-terminated UTF-8. qz_guard and qz_rundown pointers, and
  *              those to a qz_cache_aware_rundown, point at one.
  *   Results    Outputs come last and are written on success only; a handle or hold, or what else is new,
- *              is set to NULL when there is none. Every refusal leaves its words in qz_last_error(), for this thread.
+ *              is set to NULL when there is none. Every refusal leaves its words in qz_last_error(), for
+ *              this thread.
  *   Status     >= 0 is fine; < 0 is a refusal, and nothing changed unless the function says so.
  *   Times      int64_t milliseconds on the monotonic clock: >= 0, or QZ_INFINITE; where a function frees,
  *              and in qz_guard_wait_drained, also QZ_DEFAULT_TIMEOUT (5000). Any other negative number is
@@ -155,7 +157,8 @@ typedef enum qz_status {
   QZ_ERR_PANIC = -13,
   /// A handle of the parent process, in a forked child.
   QZ_ERR_FORKED = -14,
-  /// A panic left what a lock protects half-changed.
+  /// A panic left what a lock protects half-changed. Only libraries written in Rust answer it: locks of this header
+  /// protect nothing that could be.
   QZ_ERR_POISONED = -15,
   /// A leave without an enter on this thread, or a release without an acquire.
   QZ_ERR_NOT_INSIDE = -16,
@@ -596,7 +599,7 @@ typedef struct qz_completion {
 extern "C" {
 #endif // __cplusplus
 
-/* ---- The answer of every function, and its words. ----------------------------------------------------*/
+/* ---- Statuses: the answer of every function, and its words. ------------------------------------------*/
 
 /// The name of `status`: "QZ_ERR_FREED". For a number that this library does not know: "QZ_ERR_UNKNOWN".
 /// Never NULL; static.
@@ -611,7 +614,7 @@ const char *qz_last_error(void);
 /// The errno behind this thread's last refusal, or 0.
 int32_t qz_last_os_error(void);
 
-/* ---- Which library this is. --------------------------------------------------------------------------*/
+/* ---- Version: which library this is. -----------------------------------------------------------------*/
 
 /// The library's version: "1.2.3". Compare it with QZ_VERSION, the header's. Never NULL; static.
 const char *qz_version(void);
@@ -650,7 +653,7 @@ qz_status qz_kind_new(const char *name, const qz_kind_ops *ops, qz_kind **out_ki
 ///   QZ_ERR_INVALID_ARGUMENT (`timeout_ms`), QZ_ERR_NO_MEMORY: nothing was closed.
 qz_status qz_kind_close(qz_kind *kind, int64_t timeout_ms, size_t *out_left);
 
-/* ---- The caller's own object behind a handle: open, enter, leave. ------------------------------------*/
+/* ---- Handles: the caller's own object, to enter and to leave. ----------------------------------------*/
 
 /// Puts `object` behind a new handle of `kind`. Does not block. Pairs with qz_handle_free.
 ///
@@ -692,7 +695,7 @@ qz_status qz_handle_leave(qz_handle *h);
 /// inside long operations. Never blocks.
 bool qz_handle_is_closing(qz_handle *h);
 
-/* ---- The end of a handle, whatever its kind. ---------------------------------------------------------*/
+/* ---- Frees: the end of a handle, whatever its kind. --------------------------------------------------*/
 
 /// Frees `h`: closes it, wakes what blocks (`on_close`), waits up to `timeout_ms` for those inside,
 /// destroys the object (`on_destroy`). From any thread, however often, at the same time.
@@ -828,7 +831,7 @@ qz_status qz_hold_pass_on(qz_hold *hold);
 /// - QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND (a handle, not a hold), QZ_ERR_FORKED.
 qz_status qz_hold_release(qz_hold *hold);
 
-/* ---- What a handle is, and who is inside. ------------------------------------------------------------*/
+/* ---- Reports: what a handle is, and who is inside. ---------------------------------------------------*/
 
 /// Gives the handle a name for people, cut to 31 bytes. Two calls at the same time may mix their texts.
 /// Never blocks.
@@ -910,7 +913,7 @@ qz_status qz_misuse_set_level(int32_t level);
 /// - QZ_ERR_NO_MEMORY: it is as it was.
 qz_status qz_misuse_set_hook(void (*fn)(int32_t misuse, const void *handle, void *ctx), void *ctx);
 
-/* ---- The guard, embedded in the caller's own leaked memory. ------------------------------------------*/
+/* ---- Guards: embedded in the caller's own leaked memory. ---------------------------------------------*/
 
 /// Begins an operation on the struct that `g` guards. Never blocks.
 ///
@@ -945,7 +948,7 @@ qz_status qz_guard_begin_free(qz_guard *g, int64_t timeout_ms);
 /// - QZ_ERR_NULL, QZ_ERR_INVALID_ARGUMENT.
 qz_status qz_guard_wait_drained(qz_guard *g, int64_t timeout_ms);
 
-/* ---- Run-down, embedded in the caller's own memory: what is shut and opened again. -------------------*/
+/* ---- Run-down: what is shut and opened again, embedded in the caller's own memory. -------------------*/
 
 /// Acquires `n` references at once, all or none. Never blocks.
 ///
@@ -1087,7 +1090,7 @@ qz_status qz_cancel_wait(qz_cancel *cancel,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_cancel_free(qz_cancel *cancel, int64_t timeout_ms);
 
-/* ---- A lock. -----------------------------------------------------------------------------------------*/
+/* ---- Mutexes: one at a time. -------------------------------------------------------------------------*/
 
 /// A lock, open. Does not block. Pairs with qz_mutex_free.
 ///
@@ -1149,7 +1152,7 @@ qz_status qz_mutex_lock_async(qz_mutex *mutex,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_mutex_free(qz_mutex *mutex, int64_t timeout_ms);
 
-/* ---- A number of permits, to be taken and given back. ------------------------------------------------*/
+/* ---- Semaphores: a number of permits, to be taken and given back. ------------------------------------*/
 
 /// A semaphore with `initial` permits, never more than `max` (at most 2^28). Does not block. Pairs with
 /// qz_semaphore_free.
@@ -1326,7 +1329,7 @@ qz_status qz_notify_wait_async(qz_notify *notify,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_notify_free(qz_notify *notify, int64_t timeout_ms);
 
-/* ---- A lock that many may have to read, or one to write. ---------------------------------------------*/
+/* ---- Read-write locks: many that read, or one that writes. -------------------------------------------*/
 
 /// An unlocked lock. Does not block. Pairs with qz_rwlock_free.
 ///
@@ -1426,7 +1429,7 @@ qz_status qz_rwlock_write_async(qz_rwlock *rwlock,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_rwlock_free(qz_rwlock *rwlock, int64_t timeout_ms);
 
-/* ---- A value that is made once. ----------------------------------------------------------------------*/
+/* ---- Once: a value that is made once. ----------------------------------------------------------------*/
 
 /// An empty cell. Does not block. Pairs with qz_once_free.
 ///
@@ -1511,7 +1514,7 @@ qz_status qz_once_get_or_init_async(qz_once *once,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED.
 qz_status qz_once_free(qz_once *once, int64_t timeout_ms);
 
-/* ---- Resources that are costly to make, and used again. ----------------------------------------------*/
+/* ---- Pools: resources that are costly to make, and used again. ---------------------------------------*/
 
 /// A pool in which there is nothing yet. Does not block, and calls nobody. `ops` and `config` are copied. Pairs with
 /// qz_pool_free.
@@ -1627,7 +1630,7 @@ qz_status qz_pool_free(qz_pool *pool,
                        int64_t timeout_ms);
 
 #if !defined(_WIN32)
-/* ---- A lock between processes. -----------------------------------------------------------------------*/
+/* ---- File locks: one at a time among processes. ------------------------------------------------------*/
 
 /// The lock of the file at `path`, whatever bytes that is; made if it is missing, and so are the directories above
 /// it. What the file holds is kept; only a file that this library made gets written into who holds it (see

@@ -1,4 +1,4 @@
-//! A lock between processes.
+//! File locks: one at a time among processes.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

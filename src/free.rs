@@ -1,4 +1,4 @@
-//! The end of a handle, whatever its kind.
+//! Frees: the end of a handle, whatever its kind.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

@@ -1,4 +1,4 @@
-//! The guard, embedded in the caller's own leaked memory.
+//! Guards: embedded in the caller's own leaked memory.
 
 use crate::status::qz_status;
 use quiescent_core::ffi;

@@ -1,4 +1,4 @@
-//! The caller's own object behind a handle: open, enter, leave.
+//! Handles: the caller's own object, to enter and to leave.
 
 use crate::kind::qz_kind;
 use crate::status::qz_status;

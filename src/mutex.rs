@@ -1,4 +1,4 @@
-//! A lock.
+//! Mutexes: one at a time.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

@@ -1,4 +1,4 @@
-//! A value that is made once.
+//! Once: a value that is made once.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

@@ -1,4 +1,4 @@
-//! Resources that are costly to make, and used again.
+//! Pools: resources that are costly to make, and used again.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

@@ -1,4 +1,4 @@
-//! What a handle is, and who is inside.
+//! Reports: what a handle is, and who is inside.
 
 use crate::handle::qz_handle;
 use crate::sized::{check_output, write_sized};

@@ -1,4 +1,4 @@
-//! Run-down, embedded in the caller's own memory: what is shut and opened again.
+//! Run-down: what is shut and opened again, embedded in the caller's own memory.
 
 use crate::status::qz_status;
 use quiescent_core::ffi;

@@ -1,4 +1,4 @@
-//! A lock that many may have to read, or one to write.
+//! Read-write locks: many that read, or one that writes.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

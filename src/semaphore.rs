@@ -1,4 +1,4 @@
-//! A number of permits, to be taken and given back.
+//! Semaphores: a number of permits, to be taken and given back.
 
 use crate::backend::qz_backend;
 use crate::cancel::qz_cancel;

@@ -1,4 +1,4 @@
-//! The answer of every function, and its words.
+//! Statuses: the answer of every function, and its words.
 
 use quiescent_core::ffi::{self, Status};
 use std::ffi::c_char;
@@ -44,7 +44,8 @@ pub enum qz_status {
     QZ_ERR_PANIC = -13,
     /// A handle of the parent process, in a forked child.
     QZ_ERR_FORKED = -14,
-    /// A panic left what a lock protects half-changed.
+    /// A panic left what a lock protects half-changed. Only libraries written in Rust answer it: locks of this header
+    /// protect nothing that could be.
     QZ_ERR_POISONED = -15,
     /// A leave without an enter on this thread, or a release without an acquire.
     QZ_ERR_NOT_INSIDE = -16,

@@ -1,4 +1,4 @@
-//! Which library this is.
+//! Version: which library this is.
 
 use std::ffi::{CStr, c_char};
 

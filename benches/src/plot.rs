@@ -6,7 +6,8 @@ use crate::scale::Scale;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::fmt::Display;
+use std::fmt::{Display, Write};
+use std::fs;
 use std::path::Path;
 
 const PLOT: i32 = 580;
@@ -23,6 +24,17 @@ const BAND: RGBColor = RGBColor(232, 241, 251);
 const GREY: RGBColor = RGBColor(110, 110, 110);
 const BOUND: RGBColor = RGBColor(196, 30, 58);
 
+/// Where the reader's page is dark: each colour, and what stands for it.
+const DARK: [(RGBColor, &str); 7] = [
+    (WHITE, "#0D1117"),
+    (INK, "#E6EDF3"),
+    (GRID, "#30363D"),
+    (BLUE, "#6CB6FF"),
+    (BAND, "#12243A"),
+    (GREY, "#9DA7B1"),
+    (BOUND, "#FF7B85"),
+];
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Writes `figure` into `directory`.
@@ -32,7 +44,19 @@ pub fn draw(figure: &Figure, directory: &Path) -> Result<(), Error> {
     let size = [layout.right + RIGHT, layout.bottom + FOOT].map(|length| u32::try_from(length).expect("positive"));
     let area = SVGBackend::new(&path, size.into()).into_drawing_area();
     let drawn = Canvas { area: &area }.figure(figure, &layout).and_then(|()| area.present());
-    drawn.map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))
+    drawn.map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))?;
+    drop(area);
+    Ok(fs::write(&path, with_dark_colours(&fs::read_to_string(&path)?))?)
+}
+
+fn with_dark_colours(svg: &str) -> String {
+    let mut style = String::from(">\n<style>@media (prefers-color-scheme: dark) {\n");
+    for (RGBColor(red, green, blue), dark) in DARK {
+        for property in ["fill", "stroke"] {
+            let _ = writeln!(style, "[{property}=\"#{red:02X}{green:02X}{blue:02X}\"] {{ {property}: {dark}; }}");
+        }
+    }
+    svg.replacen('>', &(style + "}</style>"), 1)
 }
 
 /// Where things are, in pixels.
@@ -155,5 +179,40 @@ impl Canvas<'_, '_> {
     fn text(&self, text: impl Display, at: (i32, i32), size: i32, colour: RGBColor, anchor: HPos) -> Drawn {
         let style = ("sans-serif", size).into_font().color(&colour).pos(Pos::new(anchor, VPos::Center));
         self.area.draw(&Text::new(text.to_string(), at, style))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DARK, draw};
+    use crate::chapter::{Figure, FigureRow};
+    use std::collections::BTreeSet;
+    use std::{env, fs};
+
+    #[test]
+    fn every_colour_has_one_for_dark_pages() {
+        let row = |ours| FigureRow { name: "row".to_owned(), ours, values: vec![Some(1.0), Some(2.0)] };
+        let figure = Figure {
+            file: "quiescent-bench-plot-test",
+            title: "title".to_owned(),
+            axis: "axis",
+            blue: "blue",
+            logarithmic: false,
+            points: vec!["one", "two"],
+            rows: vec![row(false), row(true)],
+            bound: Some(1.5),
+        };
+        let directory = env::temp_dir();
+        draw(&figure, &directory).unwrap();
+        let path = directory.join("quiescent-bench-plot-test.svg");
+        let svg = fs::read_to_string(&path).unwrap();
+        fs::remove_file(path).unwrap();
+        let (style, drawing) = svg.split_once("</style>").unwrap();
+        let colours = |text: &str| -> BTreeSet<String> {
+            let parts = text.split("=\"#").skip(1).map(|part| part[..6].to_owned());
+            parts.collect()
+        };
+        assert_eq!(colours(drawing), colours(style));
+        assert_eq!(colours(style).len(), DARK.len());
     }
 }

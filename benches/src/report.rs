@@ -82,7 +82,9 @@ pub fn goals_table(goals: &[&Goal]) -> String {
             Verdict::MissedBy(factor) => format!("**missed** by {}×", number(factor)),
             Verdict::FewSamples => "unknown".to_owned(),
         };
-        let _ = writeln!(out, "| {} | {wanted} | {measured} | {p10} | {verdict} |", goal.what);
+        // A number stays with its unit.
+        let numbers = [wanted, measured, p10, verdict].map(|cell| cell.replace(' ', "\u{a0}")).join(" | ");
+        let _ = writeln!(out, "| {} | {numbers} |", literal(&goal.what));
     }
     out
 }
@@ -90,11 +92,29 @@ pub fn goals_table(goals: &[&Goal]) -> String {
 fn markdown_table(table: &Table) -> String {
     let mut out = format!("| {} |\n|---|{}\n", table.head.join(" | "), "---:|".repeat(table.head.len() - 1));
     for row in &table.rows {
-        let mut cells = row.cells.clone();
+        let mut cells: Vec<String> = row.cells.iter().map(|cell| literal(cell)).collect();
         if row.ours {
             cells[0] = format!("**{}**", cells[0]);
         }
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     out
+}
+
+/// `text` as it is: Markdown takes `<HashMap>` for HTML, and shows nothing.
+fn literal(text: &str) -> String {
+    text.replace('<', "\\<")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::markdown_table;
+    use crate::chapter::{Table, TableRow};
+
+    #[test]
+    fn the_names_of_subjects_are_no_html() {
+        let row = TableRow { ours: true, cells: vec!["Mutex<HashMap> + Arc".to_owned(), "30.5".to_owned()] };
+        let table = Table { title: String::new(), head: vec![String::new(), "median ns".to_owned()], rows: vec![row] };
+        assert!(markdown_table(&table).ends_with("| **Mutex\\<HashMap> + Arc** | 30.5 |\n"));
+    }
 }

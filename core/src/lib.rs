@@ -10,8 +10,9 @@
 //! | a type that foreign code holds by an opaque pointer | [`Handle`], [`Kind`] and [`Token`] |
 //! | locks, permits, resources to wait for, with a deadline and a cancel token | [`sync`] |
 //! | a file that several processes must not use at once | [`FileLock`], and [`PackLock`](file_lock::PackLock) for a directory |
+//! | waits that occupy no thread, for an event loop to watch | [`backend`] |
 //!
-//! [`ffi`] has the plain generic functions that turn the last into exported C functions of three to six
+//! [`ffi`] has the plain generic functions that turn operations on a [`Handle`] into exported C functions of three to six
 //! lines.
 //!
 //! This package exports no C symbol of its own: the C surface of Quiescent is the package `quiescent`.

@@ -33,7 +33,7 @@ int main(void) {
     wire_close(mine);
     pthread_join(receiver, NULL);
     close(ends[1]);
-    qz_status status = qz_quiesce_all(1000, &left); /* frees what somebody forgot; left: what cannot be freed */
+    qz_status status = qz_quiesce_all(1000, &left); /* frees what was forgotten; left: what it cannot */
     printf("at the end: %s, %zu left\n", wire_error_name((int)status), left);
 
     qz_stats stats;

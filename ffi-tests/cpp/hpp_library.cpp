@@ -1,6 +1,8 @@
 // quiescent.hpp: what concerns the library itself, and many handles at once.
 #include "hpp_check.hpp"
 
+#include <algorithm>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -19,6 +21,14 @@ void it_is_the_one_of_this_header() {
     CHECK(std::strcmp(version(), QZ_VERSION) == 0);
 }
 
+#ifdef __cpp_exceptions
+// A report says how old each handle is: what a millisecond may change.
+std::string without_digits(std::string text) {
+    text.erase(std::remove_if(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }), text.end());
+    return text;
+}
+#endif
+
 void it_tells_what_there_is() {
     const std::uint64_t before = stats(nothrow)->live;
     mutex m = *mutex::make(nothrow);
@@ -26,10 +36,11 @@ void it_tells_what_there_is() {
     char text[4096];
     const std::size_t length = *report(nothrow, text, sizeof text);
     CHECK(std::strstr(text, "in the report") != nullptr && length < sizeof text && text[length] == '\0');
-    CHECK(*report(nothrow, nullptr, 0) == length);
+    // It has grown older meanwhile, perhaps by a digit.
+    CHECK(*report(nothrow, nullptr, 0) >= length);
     EXPECT(report(nothrow, nullptr, 1), QZ_ERR_NULL);
 #ifdef __cpp_exceptions
-    CHECK(report() == text && stats().live == before + 1);
+    CHECK(without_digits(report()) == without_digits(text) && stats().live == before + 1);
     // However much it is.
     std::vector<mutex> many(300);
     CHECK(report().size() > sizeof text);

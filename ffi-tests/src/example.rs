@@ -55,7 +55,7 @@ fn try_one(document: &Document, block: &Block) -> Result<Option<String>, String>
         ("c", "crashes") => crash(block),
         ("python", "") => run_python(block),
         ("rust", "") => is_doctest(document).map(|()| None),
-        ("sh", "") => block.text.lines().try_for_each(is_command).map(|()| None),
+        ("sh", "") => block.text.replace("\\\n", "").lines().try_for_each(is_command).map(|()| None),
         ("c" | "cpp" | "rust" | "python", file) => is_piece(block, file).map(|()| None),
         (language, remark) => Err(format!("no test knows code of \"{language} {remark}\"")),
     }

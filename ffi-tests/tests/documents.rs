@@ -23,6 +23,22 @@ fn their_code_is_tried() {
     assert!(blocks > 0, "no document has code");
 }
 
+/// What a program prints is as wide as it is.
+#[test]
+fn their_code_is_read_without_scrolling() {
+    const COLUMNS: usize = 110;
+    let documents = Document::all();
+    let blocks = documents.iter().flat_map(|document| document.blocks.iter().map(move |block| (document, block)));
+    let code = blocks.filter(|(_, block)| !["", "text"].contains(&block.language.as_str()));
+    let wide: Vec<String> = code
+        .flat_map(|(document, block)| {
+            let lines = block.text.lines().zip(block.line + 1..);
+            lines.filter(|(line, _)| line.chars().count() > COLUMNS).map(|(_, line)| document.place(line))
+        })
+        .collect();
+    assert!(wide.is_empty(), "wider than {COLUMNS} columns: {}", wide.join(", "));
+}
+
 /// `link` in the document at `from`: the file it leads to, from the repository's root, and the anchor in it.
 fn target(from: &Path, link: &str) -> (PathBuf, Option<String>) {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor.to_owned())));

@@ -27,6 +27,7 @@ class HasFileno(Protocol):
 
     def fileno(self) -> int:
         """Its descriptor."""
+        ...
 
 
 class Ready(enum.Flag):
