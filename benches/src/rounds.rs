@@ -40,9 +40,9 @@ pub struct Plan {
 }
 
 /// On a machine that is not quiet it goes on until so many batches of each subject were undisturbed,
-const WANTED: usize = 100;
+pub const WANTED: usize = 100;
 /// but not for more than so many times as long as planned.
-const PATIENCE: u32 = 4;
+pub const PATIENCE: u32 = 20;
 
 /// All batches: first by company, then by subject.
 pub fn measure(
