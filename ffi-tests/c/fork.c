@@ -69,7 +69,7 @@ static void new_ones_work(void) {
 }
 
 /* Runs `body` in a child that dies by SIGALRM if it blocks. */
-static void in_child(void (*body)(void)) {
+static void run_in_child(void (*body)(void)) {
     fflush(stdout);
     pid_t child = fork();
     CHECK(child >= 0);
@@ -104,7 +104,7 @@ static void child(void) {
     childs_kind = new_kind("of the child");
     childs_handle = new_handle(childs_kind, &childs_thing);
     enter(childs_handle, childs_kind, "while forking", &childs_thing);
-    in_child(grandchild);
+    run_in_child(grandchild);
     leave(childs_handle);
     EXPECT(qz_handle_free(childs_handle, 0), QZ_OK);
     check_gone(childs_handle, &childs_thing);
@@ -125,7 +125,7 @@ static void close_all(void) {
 
 static void a_quiet_parent(void) {
     open_all();
-    in_child(child);
+    run_in_child(child);
     close_all();
 }
 
@@ -133,7 +133,7 @@ static void in_the_middle_of_an_operation(void) {
     open_all();
     enter(handle, kind, "forks", &t);
     enter(handle, kind, "forks, nested", &t);
-    in_child(child);
+    run_in_child(child);
     leave(handle);
     leave(handle);
     close_all();
@@ -145,7 +145,7 @@ static void a_child_of_a_child_that_never_called(void) {
     pid_t first = fork(); /* makes no call at all, only forks on */
     CHECK(first >= 0);
     if (first == 0) {
-        in_child(everything_answers_forked);
+        run_in_child(everything_answers_forked);
         _Exit(0);
     }
     int status = 0;
@@ -222,7 +222,7 @@ static void while_other_threads_are_busy(void) {
     open_all();
     atomic_store(&stop, false);
     for (int i = 0; i < 3; i++) start_thread(&threads[i], busy, NULL);
-    for (int i = 0; i < 200; i++) in_child(child_of_a_busy_parent);
+    for (int i = 0; i < 200; i++) run_in_child(child_of_a_busy_parent);
     atomic_store(&stop, true);
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
     CHECK(atomic_load(&rounds) > 200);

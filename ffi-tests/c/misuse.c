@@ -120,7 +120,7 @@ static void a_level_is_one_of_three(void) {
 static char said[512]; /* what the latest child wrote to stderr */
 
 /* Runs `body` in a child, and answers how it ended. */
-static int in_child(void (*body)(void)) {
+static int run_in_child(void (*body)(void)) {
     int pipes[2], status = 0;
     size_t length = 0;
     fflush(stdout);
@@ -146,7 +146,7 @@ static int in_child(void (*body)(void)) {
 }
 
 static void expect_abort(void (*body)(void), const char *begins, const char *ends) {
-    int status = in_child(body);
+    int status = run_in_child(body);
     CHECK_SAY(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status 0x%x instead of SIGABRT; it said: %s",
               (unsigned)status, said);
     size_t length = strlen(said), tail = strlen(ends);
@@ -253,7 +253,7 @@ static void misuse_aborts(void) {
     /* Nothing is said of a handle that another has come after. */
     expect_abort(double_free_after_the_next_life_began, "quiescent: misuse, double free: handle 0x", "\n");
     CHECK_SAY(strstr(said, " of kind") == NULL, "the names are another handle's: %s", said);
-    int status = in_child(all_is_well);
+    int status = run_in_child(all_is_well);
     CHECK_SAY(status == 0 && said[0] == '\0', "status 0x%x without a misuse: %s", (unsigned)status, said);
 }
 
@@ -299,7 +299,7 @@ static void the_environment_sets_the_level(void) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         variable = cases[i].variable;
         own_level = cases[i].own_level;
-        int status = in_child(as_another_program);
+        int status = run_in_child(as_another_program);
         CHECK_SAY(WIFEXITED(status) && WEXITSTATUS(status) == cases[i].exits, "case %zu: status 0x%x; it said: %s", i,
                   (unsigned)status, said);
         CHECK_SAY(strcmp(said, cases[i].says) == 0, "case %zu: it said: %s", i, said);
@@ -353,7 +353,7 @@ static void while_the_hook_changes(void) {
     EXPECT(qz_misuse_set_level(QZ_MISUSE_COUNT), QZ_OK);
     for (int i = 0; i < 3; i++) start_thread(&threads[i], i == 0 ? sets : misuses, h);
     for (int i = 0; i < 100; i++) {
-        int status = in_child(a_child_with_a_hook);
+        int status = run_in_child(a_child_with_a_hook);
         CHECK_SAY(status == 0, "status 0x%x; it said: %s", (unsigned)status, said);
     }
     atomic_store(&stop, true);

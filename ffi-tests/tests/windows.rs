@@ -26,7 +26,15 @@ const TRIED: &[(&str, &[&str])] = &[
 const NOT_TRIED: &[(&str, &[&str])] = &[
     (
         "there are no backends",
-        &["backend", "backend_calls", "backend_fd", "backend_free", "backend_many", "backend_nested"],
+        &[
+            "backend",
+            "backend_calls",
+            "backend_current",
+            "backend_fd",
+            "backend_free",
+            "backend_many",
+            "backend_nested",
+        ],
     ),
     ("there are no backends", &["backend_stress", "kinds_stress"]),
     ("there are no file locks", &["filelock", "free_table"]),
