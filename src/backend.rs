@@ -4,8 +4,7 @@ use crate::hold::qz_hold;
 use crate::status::qz_status;
 use quiescent_core::backend::CompletionBackend;
 use quiescent_core::backend::completion::{Completion, PollError};
-use quiescent_core::ffi;
-use quiescent_core::{Deadline, Error, Token};
+use quiescent_core::{Deadline, Error, Token, ffi};
 use std::cell::Cell;
 use std::ffi::c_void;
 #[cfg(not(windows))]

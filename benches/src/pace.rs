@@ -17,7 +17,7 @@ pub struct Pace {
 
 /// So many times the fastest is still undisturbed: undisturbed ones lie within three per cent of each other, and beside a neighbour
 /// they take 1.3 to 2 times as long.
-const TOLERANCE: f64 = 1.15;
+pub const TOLERANCE: f64 = 1.15;
 
 impl Default for Pace {
     fn default() -> Pace {

@@ -30,7 +30,7 @@ pub fn markdown(run: &Run, chapters: &[Chapter], goals_figure: &str) -> String {
          its batches; a ratio is to the first line of its table, from the same run. A batch is dropped when a measuring \
          thread was off its core meanwhile (its context switches, before and after), when it had the core not to itself (what \
          runs on the other half of a core, somebody else's work perhaps, makes a thread up to twice as slow: a microsecond of \
-         plain arithmetic, before and after, took over 1.15 times as long as it can), or when the sibling beside it stood \
+         plain arithmetic, before and after, took over {} times as long as it can), or when the sibling beside it stood \
          still. With fewer than {} batches left there is no number. Absolute times differ from machine to machine; ratios much \
          less. At p10 a tenth of the batches is faster.\n",
         run.seconds,
@@ -38,6 +38,7 @@ pub fn markdown(run: &Run, chapters: &[Chapter], goals_figure: &str) -> String {
         run.machine.describe(),
         load(run.load[0]),
         load(run.load[1]),
+        crate::pace::TOLERANCE,
         crate::series::ENOUGH,
     );
     let goals: Vec<&Goal> = chapters.iter().flat_map(|chapter| &chapter.goals).collect();

@@ -26,6 +26,7 @@ mod integration;
 mod nested;
 #[cfg(unix)]
 mod polling;
+mod system_waker;
 #[cfg(unix)]
 mod waker;
 

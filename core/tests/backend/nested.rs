@@ -86,14 +86,20 @@ fn run_when_opened(inner: &CompletionBackend, gate: &Gate, run: impl FnOnce() + 
     inner.submit(1, Wait::FOREVER, run).expect("memory");
 }
 
-#[test]
-fn an_attached_handle_is_not_freed_while_one_of_its_calls_is_looked_at() {
-    let outer = backend();
+/// A handle that is attached, and whether a call of its was discarded.
+fn attached_handle(outer: &CompletionBackend) -> (Token<CompletionBackend>, Arc<AtomicBool>) {
     let discarded = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&discarded);
     let inner = CompletionBackend::new(move |_| told.store(true, Ordering::Relaxed)).expect("descriptors");
     let inner = Token::open(inner).expect("memory");
     outer.attach_handle(inner).expect("nobody drives it");
+    (inner, discarded)
+}
+
+#[test]
+fn an_attached_handle_is_not_freed_while_one_of_its_calls_is_looked_at() {
+    let outer = backend();
+    let (inner, discarded) = attached_handle(&outer);
     let (gate, seen, looking) = (Gate::default(), Arc::clone(&discarded), Arc::new(Barrier::new(2)));
     let here = Arc::clone(&looking);
     run_when_opened(&inner.enter(c"submit").expect("open"), &gate, move || {
@@ -119,11 +125,7 @@ fn an_attached_handle_is_not_freed_while_one_of_its_calls_is_looked_at() {
 #[test]
 fn what_a_call_runs_may_free_the_attached_handle_that_it_is_on() {
     let outer = backend();
-    let discarded = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&discarded);
-    let inner = CompletionBackend::new(move |_| told.store(true, Ordering::Relaxed)).expect("descriptors");
-    let inner = Token::open(inner).expect("memory");
-    outer.attach_handle(inner).expect("nobody drives it");
+    let (inner, discarded) = attached_handle(&outer);
     let (gate, seen) = (Gate::default(), Arc::clone(&discarded));
     run_when_opened(&inner.enter(c"submit").expect("open"), &gate, move || {
         assert_eq!(inner.free(Duration::from_secs(20)), Ok(Freed::Pending), "it is inside itself");
