@@ -199,4 +199,7 @@ RULES = [
     Rule("calls-visited", "an attached backend is freed while one of its calls is looked at", "core/src/backend/completion/attached.rs",
          "        let inside = match self.handle.map(", "        let inside = match self.handle.filter(|_| false).map(",
          "backend", "nested::an_attached_handle"),
+    Rule("calls-refused-rest", "what was handed out is lost where the rest of a round is refused", COMPLETION_DRIVE,
+         "let looked = round(drive.0, begun, &mut hand);\n", "round(drive.0, begun, &mut hand).map_err(PollError::Io)?;\n        let looked = Ok(());\n",
+         "backend", "nested::what_is_over"),
 ]

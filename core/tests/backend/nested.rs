@@ -7,7 +7,7 @@ use quiescent_core::backend::completion::{
 use quiescent_core::{Deadline, Error, Freed, Token, Wait};
 use std::future::ready;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
@@ -135,6 +135,21 @@ fn what_a_call_runs_may_free_the_attached_handle_that_it_is_on() {
     assert_eq!(over(&outer), [(1, Ok(()))], "handed out, by the poll that then was the last one out");
     assert_eq!(inner.free(Duration::ZERO), Ok(Freed::AlreadyFreed));
     assert!(!discarded.load(Ordering::Relaxed));
+}
+
+#[test]
+fn what_is_over_is_handed_out_also_where_the_system_refuses_the_rest() {
+    let [outer, inner] = [backend(), backend()];
+    let _wake = inner.wake_descriptor().expect("descriptors");
+    outer.attach(&inner).expect("nobody drives it");
+    let file = std::fs::File::open("/proc/self/exe").expect("Linux");
+    // The inner one's set is a file from now on, which the system does not look into.
+    // SAFETY: both are open, and whoever owns them closes them as before.
+    assert!(unsafe { libc::dup2(file.as_raw_fd(), inner.watch().as_raw_fd()) } >= 0);
+    outer.submit(1, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    assert_eq!(next(&outer), (1, 0));
+    let refused = outer.poll(1, Deadline::PASSED, |_| panic!("nothing is over"));
+    assert!(matches!(refused, Err(PollError::Io(error)) if error.raw_os_error() == Some(libc::EINVAL)));
 }
 
 #[test]

@@ -96,10 +96,12 @@ pub(super) fn poll(
     let (drive, mut begun) = Drive::begin(engine)?;
     let mut hand = Hand { room, handed: 0, put };
     loop {
-        round(drive.0, begun, &mut hand).map_err(PollError::Io)?;
+        let looked = round(drive.0, begun, &mut hand);
+        // Also where a later part of the round was refused: that is told by a poll that hands out nothing.
         if hand.handed > 0 {
             return Ok(hand.handed);
         }
+        looked.map_err(PollError::Io)?;
         match next(engine, deadline) {
             Next::Return(answer) => return answer,
             Next::Look => {}
