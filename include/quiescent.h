@@ -70,7 +70,7 @@
  *   Windows    There are no file locks, and no functions that take or give descriptors: they are not
  *              declared. qz_backend_new answers QZ_ERR_IO, so nothing asynchronous can be submitted.
  *              Built for windows-gnu, a thread's first call ends the process if there is no memory.
- *   Allocation QZ_ERR_NO_MEMORY instead of an abort, everywhere.
+ *   Allocation QZ_ERR_NO_MEMORY instead of an abort, everywhere but where that is said under Windows.
  */
 
 #ifndef QUIESCENT_H
