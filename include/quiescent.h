@@ -1728,7 +1728,7 @@ qz_status qz_backend_new(void (*on_discard)(void *user_data, void *ctx),
 ///
 /// - QZ_OK: `*out_len` were written; none: it was woken (qz_backend_wake).
 /// - QZ_ERR_TIMEOUT: no call is over.
-/// - QZ_ERR_BUSY: another thread polls it, or it is attached to another backend, which drives it.
+/// - QZ_ERR_BUSY: another thread polls it, or it is attached to another backend, which drives it (or was just now).
 /// - QZ_ERR_FREED: it is freed, before or meanwhile.
 /// - QZ_ERR_INVALID_ARGUMENT (`timeout_ms`, or a `cap` of 0), QZ_ERR_NULL, QZ_ERR_BAD_HANDLE,
 ///   QZ_ERR_WRONG_KIND, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a thread's first call). Nothing was handed out.
@@ -1777,20 +1777,24 @@ qz_status qz_backend_wake_fd(qz_backend *backend,
 /// Never blocks.
 ///
 /// - QZ_OK.
-/// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it.
+/// - QZ_ERR_BUSY: `inner` is attached already, or somebody polls it; or the poll of what it was attached to still looks at it.
 /// - QZ_ERR_DEADLOCK: it would be a circle, or more than five levels.
-/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_IO,
-///   QZ_ERR_NO_MEMORY. Both stay as they were.
+/// - QZ_ERR_IO: qz_last_os_error(); EINVAL if too many calls on `inner` wait for one file (qz_backend_wait_fd_async).
+/// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY.
+///
+/// After a refusal both are as they were.
 qz_status qz_backend_attach(qz_backend *outer,
                             qz_backend *inner);
 
-/// Ends what qz_backend_attach began: `inner` is to be polled by itself. Never blocks.
+/// Ends what qz_backend_attach began: `inner` is to be polled by itself, and hands out what is not handed out yet. Never
+/// blocks. If a poll of `outer` looks at calls of `inner` just now, a poll of `inner` is refused as busy until that look ends.
 ///
 /// - QZ_OK.
 /// - QZ_ERR_INVALID_ARGUMENT: `inner` is not attached to `outer`.
 /// - QZ_ERR_NULL, QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED, QZ_ERR_FORKED, QZ_ERR_NO_MEMORY (a
 ///   thread's first call).
-qz_status qz_backend_detach(qz_backend *outer, qz_backend *inner);
+qz_status qz_backend_detach(qz_backend *outer,
+                            qz_backend *inner);
 
 /// How many calls are under way, or wait to be handed out. As of some moment.
 ///
@@ -1815,7 +1819,8 @@ qz_status qz_backend_current(void **out_user_data);
 /// The descriptor is copied (one descriptor more while the call is under way), so that it may be closed meanwhile.
 ///
 /// - QZ_OK: submitted, and will complete: with QZ_OK, QZ_ERR_TIMEOUT, QZ_ERR_CANCELLED, or QZ_ERR_IO (`os_error` says
-///   why the kernel does not watch it).
+///   why the kernel does not watch it: EINVAL if the backend is attached to another, and more than 500 calls wait for the
+///   same file; 100, 50 and 10 with three, four and five levels).
 /// - QZ_ERR_IO (`fd` is no descriptor, or there are too many: qz_last_os_error()), QZ_ERR_INVALID_ARGUMENT
 ///   (`timeout_ms`, `interest`), QZ_ERR_NULL (`backend`), QZ_ERR_BAD_HANDLE, QZ_ERR_WRONG_KIND, QZ_ERR_FREED,
 ///   QZ_ERR_FORKED (each of `backend` or `cancel`), QZ_ERR_NO_MEMORY: nothing was submitted.

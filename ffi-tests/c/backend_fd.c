@@ -167,9 +167,42 @@ static void pipes_files_and_what_cannot_be_watched(void) {
     inner = new_backend();
     epoll_ctl_fails = ENOSPC;
     EXPECT(qz_backend_attach(backend, inner), QZ_ERR_IO);
+    CHECK(qz_last_os_error() == ENOSPC);
     epoll_ctl_fails = 0;
     expect_nothing(inner); /* it is its own, as before */
     free_backend(inner);
+    close_both();
+}
+
+static void wait_for_all(qz_backend *waits, int times, uintptr_t n) {
+    for (int i = 0; i < times; i++)
+        EXPECT(qz_backend_wait_fd_async(waits, ends[0], QZ_READABLE, QZ_INFINITE, NULL, number(n)), QZ_OK);
+}
+
+static void free_discarding(qz_backend *gone, uintptr_t n, int times) {
+    EXPECT(qz_backend_free(gone, QZ_DEFAULT_TIMEOUT), QZ_OK);
+    CHECK(discards_of(n) == times);
+}
+
+/* The kernel allows so many paths from a file up through sets that are in others: what comes after is told why. */
+static void too_many_for_one_file(void) {
+    enum { MOST = 500 };
+    new_sockets();
+    qz_backend *outer = new_backend(), *inner = new_backend();
+    wait_for_all(inner, MOST + 1, 1);
+    expect_nothing(inner); /* of one set any number */
+    EXPECT(qz_backend_attach(outer, inner), QZ_ERR_IO);
+    CHECK(qz_last_os_error() == EINVAL);
+    expect_nothing(inner); /* it is its own, as before */
+    free_discarding(inner, 1, MOST + 1);
+    inner = new_backend();
+    EXPECT(qz_backend_attach(outer, inner), QZ_OK);
+    wait_for_all(inner, MOST, 1);
+    expect_nothing(outer);
+    wait_for_all(inner, 1, 2);
+    CHECK(EXPECT_COMPLETION(outer, WAIT, 2, QZ_ERR_IO).os_error == EINVAL);
+    free_discarding(inner, 1, MOST);
+    free_backend(outer);
     close_both();
 }
 
@@ -231,6 +264,7 @@ int main(void) {
     RUN(bad_arguments);
     RUN(sockets_by_interest);
     RUN(pipes_files_and_what_cannot_be_watched);
+    RUN(too_many_for_one_file);
     RUN(closed_meanwhile);
     RUN(deadlines_cancels_and_the_end_of_the_backend);
     puts("backend_fd: ok");

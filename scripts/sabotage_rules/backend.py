@@ -12,6 +12,7 @@ BACKEND_POLLING = "core/src/backend/polling.rs"
 BACKEND_TOKIO = "core/src/backend/integration/tokio.rs"
 BACKEND_WAKES = "core/src/backend/wakes.rs"
 BACKEND_WITH = "core/src/backend/with_backend.rs"
+COMPLETION_ATTACHED = "core/src/backend/completion/attached.rs"
 COMPLETION_ENGINE = "core/src/backend/completion/engine.rs"
 COMPLETION = "core/src/backend/completion.rs"
 COMPLETION_DRIVE = "core/src/backend/completion/drive.rs"
@@ -141,8 +142,8 @@ RULES = [
          "backend", "completion::a_panic_ends"),
     Rule("completion-copy", "a descriptor's copy stays in the set after its call", "core/src/backend/completion/descriptor.rs",
          "            self.engine.poller.remove(self.descriptor.as_fd());\n", "", "backend", "nested::a_descriptor_is_waited_for"),
-    Rule("completion-inner", "what is attached may be polled by itself", "core/src/backend/completion.rs",
-         "                state.driver = Driver::Outer;\n", "", "backend", "nested::the_outer_one_drives"),
+    Rule("completion-inner", "what is attached may be polled by itself", COMPLETION_ATTACHED,
+         "        state.driver = Driver::Outer;\n", "", "backend", "nested::the_outer_one_drives"),
     Rule("completion-timers", "a moment that moved down is not in its place", "core/src/backend/completion/timers.rs",
          "                if let Some(place) = self.place(key) {\n                    self.sink(place);\n                }\n", "",
          "unit", "completion::timers"),
@@ -174,9 +175,25 @@ RULES = [
          "            (self.on_discard)(call.user_data);\n", "", "contract", "backend_calls"),
     Rule("calls-close", "a poll in progress does not end with its backend", COMPLETION,
          "    fn on_close(&self) {\n        self.close();", "    fn on_close(&self) {\n        let _ = self;", "contract", "backend"),
-    Rule("calls-peel", "what was attached stays driven by who is gone", COMPLETION_DRIVE,
-         "    outer.poller.detach(&inner.poller);\n    inner.state.with(|state| state.end_drive(&inner.poller));\n",
-         "    outer.poller.detach(&inner.poller);\n", "contract", "backend_nested"),
+    Rule("calls-peel", "what was attached stays driven by who is gone", COMPLETION_ATTACHED,
+         "    if taken.is_some() {\n        inner.state.with(|state| state.let_go(&inner.poller));\n    }\n", "",
+         "contract", "backend_nested"),
+    Rule("calls-attach-late", "what is attached is on the list before it is in the set", COMPLETION_ATTACHED,
+         "        outer.poller.attach(&inner.poller)?;\n        state.attached.push(attached);\n        Ok(())\n    });\n",
+         "        state.attached.push(attached);\n        Ok(())\n    });\n    inner.watch();\n"
+         "    let listed = listed.and_then(|()| outer.poller.attach(&inner.poller));\n", "model", "completion::attach_vs_detach"),
+    Rule("calls-detach-visited", "what is detached while it is looked at has two drivers", COMPLETION_ENGINE,
+         "            self.driver = Driver::OuterLeaves;\n", "            self.end_drive(poller);\n", "model", "completion::detach_vs_hand_out"),
+    Rule("calls-detach-wake", "a wake-up that comes after a detachment is given to the outer poll", COMPLETION_ENGINE,
+         "        self.driver == Driver::OuterLooks && std::mem::take(&mut self.is_woken)", "        std::mem::take(&mut self.is_woken)",
+         "model", "completion::detach_vs_outer_poll"),
+    Rule("calls-detach-hand", "what comes after a detachment is handed out by the outer poll", COMPLETION_DRIVE,
+         "if state.driver == Driver::OuterLeaves { 0 } else { state.done.len().min(most) };", "state.done.len().min(most);",
+         "model", "completion::detach_vs_hand_out"),
+    Rule("calls-detach-late-look", "a look begins after the detachment", COMPLETION_ATTACHED,
+         "            is_attached.then(|| self.engine.state.with(State::begin_visit))\n        });\n        let Some(begun)",
+         "            is_attached\n        });\n        let begun = begun.then(|| self.engine.state.with(State::begin_visit));\n        let Some(begun)",
+         "model", "completion::detach_vs_outer_poll"),
     Rule("calls-cancelled-before", "a call that was cancelled before takes what it wants", COMPLETION_CALL,
          "if !has_begun && this.token.is_cancelled()", "if false && has_begun", "contract", "backend_calls"),
     Rule("calls-token-deadline", "nobody looks at a call when its token's deadline passes", COMPLETION_CALL,
@@ -196,7 +213,7 @@ RULES = [
          "        let looking = Looking::begin(this.user_data);\n", "        let looking = Looking::begin(0);\n", "contract", "backend_current"),
     Rule("calls-current-outer", "after a call inside of a call nobody knows the outer one", "core/src/backend/completion/looking.rs",
          "current.set(self.outer)", "{\n            let _ = self.outer;\n            current.set(None);\n        }", "contract", "backend_current"),
-    Rule("calls-visited", "an attached backend is freed while one of its calls is looked at", "core/src/backend/completion/attached.rs",
+    Rule("calls-visited", "an attached backend is freed while one of its calls is looked at", COMPLETION_ATTACHED,
          "        let inside = match self.handle.map(", "        let inside = match self.handle.filter(|_| false).map(",
          "backend", "nested::an_attached_handle"),
     Rule("calls-refused-rest", "what was handed out is lost where the rest of a round is refused", COMPLETION_DRIVE,

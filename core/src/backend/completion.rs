@@ -42,8 +42,8 @@
 //!
 //! A backend that is attached to another is driven by that alone: first its own calls, then those of what is attached, in the order of
 //! attachment; their completions come out of the outer one's poll. The epoll sets are nested the same way, so the outer one's
-//! descriptor is readable when the inner one's is, and the kernel refuses circles. A handle that is attached is in flight while
-//! the outer one looks at its calls: so none of them is discarded while what it runs still runs.
+//! descriptor is readable when the inner one's is, and the kernel refuses circles. The states are in `attached.rs`. A handle that is
+//! attached is in flight while the outer one looks at its calls: so none of them is discarded while what it runs still runs.
 //!
 //! Checked by the models `completion::*`, `core/tests/backend/completion*.rs` and the twin `completion`. The idea of a queue of
 //! completions with the caller's own number in each is that of the kernel's `io_uring`; that a backend is driven by whoever waits, that
@@ -90,7 +90,7 @@ pub(crate) use call::Step;
 #[cfg(not(loom))]
 pub(crate) use call::Turn;
 pub use drive::PollError;
-use engine::{Driver, Engine};
+use engine::Engine;
 
 #[cfg(not(loom))]
 use crate::handle::HoldToken;
@@ -127,8 +127,11 @@ pub enum AttachError {
     Circle,
     /// There is no memory.
     NoMemory,
-    /// The operating system refused.
+    /// The operating system refused: `EINVAL` if calls on `inner` wait for one file by too many paths (see
+    /// [`CompletionBackend::wait_descriptor`]).
     Io(io::Error),
+    /// The handle was not entered.
+    Refused(Error),
 }
 
 impl CompletionBackend {
@@ -199,53 +202,25 @@ impl CompletionBackend {
     /// # Errors
     /// [`AttachError`]; both stay as they were.
     pub fn attach(&self, inner: &CompletionBackend) -> Result<(), AttachError> {
-        self.attach_as(Attached::owned(inner.engine.clone()))
+        attached::attach(&self.engine, Attached::owned(inner.engine.clone()))
     }
 
     /// [`CompletionBackend::attach`], of a handle: its free waits for a poll of this one that looks at its calls.
     ///
     /// # Errors
-    /// As [`AttachError`] has it, and as [`Token::enter`](crate::Token::enter); both stay as they were.
+    /// [`AttachError`]; both stay as they were.
     #[cfg(not(loom))]
-    pub fn attach_handle(&self, inner: crate::Token<CompletionBackend>) -> Result<(), Error> {
-        let inside = inner.enter(c"attached to another backend")?;
-        Ok(self.attach_as(Attached::handle(inside.engine.clone(), inner))?)
+    pub fn attach_handle(&self, inner: crate::Token<CompletionBackend>) -> Result<(), AttachError> {
+        let inside = inner.enter(c"attached to another backend").map_err(AttachError::Refused)?;
+        attached::attach(&self.engine, Attached::handle(inside.engine.clone(), inner))
     }
 
-    fn attach_as(&self, attached: Attached) -> Result<(), AttachError> {
-        let inner = &attached.engine.clone();
-        if Shared::is_same(&self.engine, inner) {
-            return Err(AttachError::Circle);
-        }
-        let is_free = inner.state.with(|state| {
-            let is_free = state.driver == Driver::Nobody;
-            if is_free {
-                state.driver = Driver::Outer;
-            }
-            is_free
-        });
-        if !is_free {
-            return Err(AttachError::Busy);
-        }
-        let room = self.engine.state.with(|state| {
-            state.attached.try_reserve(1)?;
-            state.attached.push(attached);
-            Ok(())
-        });
-        let attached = room.map_err(|_: std::collections::TryReserveError| AttachError::NoMemory).and_then(|()| {
-            inner.watch();
-            self.engine.poller.attach(&inner.poller)
-        });
-        if attached.is_err() && !drive::detach(&self.engine, inner) {
-            inner.state.with(|state| state.end_drive(&inner.poller));
-        }
-        attached
-    }
-
-    /// Ends what [`CompletionBackend::attach`] began; `false`: it is not attached.
+    /// Ends what [`CompletionBackend::attach`] began; `false`: it is not attached. What is over and was not handed out comes out of
+    /// `inner`. Never blocks: if a poll of this one looks at calls of `inner` just now, a poll of `inner` is refused as busy until
+    /// that look ends.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn detach(&self, inner: &CompletionBackend) -> bool {
-        drive::detach(&self.engine, &inner.engine)
+        attached::detach(&self.engine, &inner.engine)
     }
 
     /// How many calls are under way or wait to be handed out.
@@ -275,12 +250,9 @@ fn boxed(step: impl Step + 'static) -> Option<Pin<Box<dyn Step>>> {
 impl Drop for CompletionBackend {
     fn drop(&mut self) {
         self.engine.close();
-        let (entries, done, attached) = self.engine.state.with(|state| {
-            (state.entries.take_all(), std::mem::take(&mut state.done), std::mem::take(&mut state.attached))
-        });
-        for inner in attached {
-            drive::let_go(&self.engine, &inner.engine);
-        }
+        attached::detach_all(&self.engine);
+        let (entries, done) =
+            self.engine.state.with(|state| (state.entries.take_all(), std::mem::take(&mut state.done)));
         for call in entries.map(|entry| entry.call) {
             // Unless somebody looks at it just now, who drops it after that.
             if let Some(step) = call.take_work() {
@@ -324,6 +296,7 @@ impl From<AttachError> for Error {
             AttachError::Circle => Error::Deadlock,
             AttachError::NoMemory => Error::NoMemory,
             AttachError::Io(_) => Error::Io,
+            AttachError::Refused(error) => error,
         }
     }
 }
@@ -335,6 +308,7 @@ impl fmt::Display for AttachError {
             AttachError::Circle => f.write_str("backends in a circle, or too many levels of them"),
             AttachError::Busy => Error::Busy.fmt(f),
             AttachError::NoMemory => Error::NoMemory.fmt(f),
+            AttachError::Refused(error) => error.fmt(f),
         }
     }
 }

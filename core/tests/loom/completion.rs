@@ -4,7 +4,8 @@ use crate::object::Object;
 use crate::{explore, explore_at_most, join, with};
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use quiescent_core::backend::completion::{CompletionBackend, Outcome, PollError};
+use loom::thread::JoinHandle;
+use quiescent_core::backend::completion::{AttachError, CompletionBackend, Outcome, PollError};
 use quiescent_core::{Deadline, Wait};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -218,5 +219,69 @@ fn inner_drop_vs_outer_poll() {
         drop(inner);
         let answer = join(driver);
         (answer, bed.discarded())
+    });
+}
+
+/// Two attach, one detaches: what is on the list of the outer one is in its set, and nothing else is.
+#[test]
+fn attach_vs_detach() {
+    explore_at_most(3, [(true, true), (true, false), (false, true)], || {
+        let bed = Bed::new();
+        let [outer, inner] = [Arc::new(CompletionBackend::new(|_| {}).expect("memory")), bed.backend()];
+        let attach = |outer: &CompletionBackend, inner: &CompletionBackend| match outer.attach(inner) {
+            Ok(()) => true,
+            Err(AttachError::Busy) => false,
+            Err(error) => panic!("{error}"),
+        };
+        let both = Arc::new((outer, inner));
+        let other = with(&both, move |both| attach(&both.0, &both.1));
+        let detacher = with(&both, |both| both.0.detach(&both.1));
+        let own = attach(&both.0, &both.1);
+        let answers = (own, join(other));
+        let attached = usize::from(answers.0) + usize::from(answers.1);
+        let detached = join(detacher);
+        assert_eq!(both.0.detach(&both.1), attached > usize::from(detached));
+        assert_eq!(poll(&both.1, Deadline::PASSED), "late");
+        answers
+    });
+}
+
+/// The bed's backend, and what the poll answers that looks at its calls while it is detached from the outer one.
+fn detached_under_poll(bed: &Arc<Bed>) -> (Arc<CompletionBackend>, JoinHandle<&'static str>) {
+    let outer = Arc::new(CompletionBackend::new(|_| {}).expect("memory"));
+    let inner = bed.backend();
+    outer.attach(&inner).expect("nobody drives it");
+    let driver = with(&outer, |outer| poll(outer, Deadline::PASSED));
+    assert!(outer.detach(&inner));
+    (inner, driver)
+}
+
+/// An attached backend is detached while the outer one looks at its calls: what it is told from then on is its own.
+#[test]
+fn detach_vs_outer_poll() {
+    explore(["woken", "busy"], || {
+        let (inner, driver) = detached_under_poll(&Bed::new());
+        inner.wake();
+        let own = poll(&inner, Deadline::PASSED);
+        assert_eq!(join(driver), "late");
+        if own == "busy" {
+            assert_eq!(poll(&inner, Deadline::PASSED), "woken");
+        }
+        own
+    });
+}
+
+/// The same, and a call is over at once: it comes out of the inner one.
+#[test]
+fn detach_vs_hand_out() {
+    explore(["one", "busy"], || {
+        let (inner, driver) = detached_under_poll(&Bed::new());
+        inner.submit(7, Wait::FOREVER, std::future::ready(Outcome::DONE)).expect("memory");
+        let own = poll(&inner, Deadline::PASSED);
+        assert_eq!(join(driver), "late");
+        if own == "busy" {
+            assert_eq!(poll(&inner, Deadline::NEVER), "one");
+        }
+        own
     });
 }

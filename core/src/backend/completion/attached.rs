@@ -1,9 +1,28 @@
 //! A backend that another one drives.
+//!
+//! # States of its driver, from the attachment on
+//!
+//! | state | on the outer one's list, in its set | who looks at its calls | left by |
+//! |---|---|---|---|
+//! | outer | yes | nobody | the outer one's poll: outer looks; a detachment: nobody |
+//! | outer looks | yes | the outer one's poll | the end of that look: outer; a detachment: outer leaves |
+//! | outer leaves | no | the outer one's poll, which hands out nothing of it any more | the end of that look: nobody |
+//! | nobody | no | nobody | a poll of its own, an attachment |
+//!
+//! # Invariants
+//!
+//! 1. What is on the list of a backend is in its set, and nothing else is: both change under that backend's lock.
+//! 2. What is on a list is driven by the backend whose list that is. So it is on one list at most, and one poll looks at it at most: that
+//!    of the outer one, which is one.
+//! 3. A look begins under the locks of both, the outer one's first, so that it cannot begin after a detachment. (The kernel refuses
+//!    circles, so there is no order the other way round.)
 
-use crate::backend::completion::engine::Engine;
+use crate::backend::completion::AttachError;
+use crate::backend::completion::engine::{Begun, Driver, Engine, State};
 use crate::shared::Shared;
 #[cfg(not(loom))]
 use crate::{Entry, Error, Token, backend::CompletionBackend};
+use std::io;
 
 /// See the file head.
 #[derive(Clone)]
@@ -17,8 +36,16 @@ pub(super) struct Attached {
 /// An attached backend whose calls are looked at, as long as this lives.
 pub(super) struct Visit<'a> {
     pub(super) engine: &'a Shared<Engine>,
+    pub(super) begun: Begun,
     #[cfg(not(loom))]
     _inside: Option<Entry<CompletionBackend>>,
+}
+
+/// What became of one that was on the list.
+pub(super) enum Found<'a> {
+    Open(Visit<'a>),
+    Freed,
+    Detached,
 }
 
 impl Attached {
@@ -36,21 +63,82 @@ impl Attached {
         Attached { engine, handle: Some(handle) }
     }
 
-    /// `Ok(None)`: it is freed.
-    #[cfg(not(loom))]
-    pub(super) fn visit(&self) -> std::io::Result<Option<Visit<'_>>> {
+    /// Begins a look at it, by the poll of `outer`.
+    pub(super) fn visit(&self, outer: &Engine) -> io::Result<Found<'_>> {
+        #[cfg(not(loom))]
         let inside = match self.handle.map(|handle| handle.enter(c"polled by its outer backend")) {
             None => None,
             Some(Ok(inside)) => Some(inside),
             // It is there, but cannot be entered now: this thread's first operation, or its ninth at once.
-            Some(Err(Error::NoMemory | Error::Limit)) => return Err(std::io::ErrorKind::OutOfMemory.into()),
-            Some(Err(_)) => return Ok(None),
+            Some(Err(Error::NoMemory | Error::Limit)) => return Err(io::ErrorKind::OutOfMemory.into()),
+            Some(Err(_)) => return Ok(Found::Freed),
         };
-        Ok(Some(Visit { engine: &self.engine, _inside: inside }))
+        let begun = outer.state.with(|state| {
+            let is_attached = state.attached.iter().any(|attached| self.is_of(&attached.engine));
+            is_attached.then(|| self.engine.state.with(State::begin_visit))
+        });
+        let Some(begun) = begun else { return Ok(Found::Detached) };
+        Ok(Found::Open(Visit {
+            engine: &self.engine,
+            begun,
+            #[cfg(not(loom))]
+            _inside: inside,
+        }))
     }
 
-    #[cfg(loom)]
-    pub(super) fn visit(&self) -> std::io::Result<Option<Visit<'_>>> {
-        Ok(Some(Visit { engine: &self.engine }))
+    fn is_of(&self, engine: &Shared<Engine>) -> bool {
+        Shared::is_same(&self.engine, engine)
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.engine.state.with(|state| state.end_visit(&self.engine.poller));
+    }
+}
+
+/// `outer` drives `attached` from now on.
+pub(super) fn attach(outer: &Shared<Engine>, attached: Attached) -> Result<(), AttachError> {
+    if attached.is_of(outer) {
+        return Err(AttachError::Circle);
+    }
+    let inner = &attached.engine.clone();
+    inner.state.with(|state| {
+        if state.driver != Driver::Nobody {
+            return Err(AttachError::Busy);
+        }
+        state.driver = Driver::Outer;
+        Ok(())
+    })?;
+    inner.watch();
+    let listed = outer.state.with(|state| {
+        state.attached.try_reserve(1).map_err(|_| AttachError::NoMemory)?;
+        outer.poller.attach(&inner.poller)?;
+        state.attached.push(attached);
+        Ok(())
+    });
+    if listed.is_err() {
+        inner.state.with(|state| state.let_go(&inner.poller));
+    }
+    listed
+}
+
+/// `inner` is no more driven by `outer`; `false`: it was not.
+pub(super) fn detach(outer: &Engine, inner: &Shared<Engine>) -> bool {
+    let taken = outer.state.with(|state| {
+        let position = state.attached.iter().position(|attached| attached.is_of(inner))?;
+        outer.poller.detach(&inner.poller);
+        Some(state.attached.remove(position))
+    });
+    if taken.is_some() {
+        inner.state.with(|state| state.let_go(&inner.poller));
+    }
+    taken.is_some()
+}
+
+/// What `outer` drives is driven by nobody.
+pub(super) fn detach_all(outer: &Engine) {
+    while let Some(last) = outer.state.with(|state| state.attached.last().cloned()) {
+        detach(outer, &last.engine);
     }
 }

@@ -37,7 +37,9 @@ impl CompletionBackend {
     /// (also [`FAILED`](super::FAILED)) as the value. A regular file is always ready.
     ///
     /// The descriptor is copied, so that the caller may close it meanwhile; the copy is closed when the call is over. A refusal of the
-    /// operating system to watch it is the outcome [`Error::Io`].
+    /// operating system to watch it is the outcome [`Error::Io`]: with `EINVAL` if this backend is attached to another, and too many
+    /// calls wait for the same file. (Linux's epoll counts the paths from a file to an outermost set: 500 of two sets, 100 of three, 50
+    /// of four, 10 of five; any number of one.)
     ///
     /// # Errors
     /// [`WaitDescriptorError`]; then nothing completes.

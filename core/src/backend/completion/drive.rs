@@ -1,6 +1,6 @@
 //! Driving: a poll looks at what was woken, hands out what is over, and sleeps in between.
 
-use crate::backend::completion::attached::{Attached, Visit};
+use crate::backend::completion::attached::{self, Found, Visit};
 use crate::backend::completion::engine::{Begun, Driver, Engine, State};
 use crate::backend::completion::{Completion, Poller, Seen};
 use crate::deadline::Deadline;
@@ -124,7 +124,8 @@ impl Hand<'_> {
             let mut batch = [None; BATCH];
             let most = batch.len().min(self.room - self.handed);
             let count = engine.state.with(|state| {
-                let count = state.done.len().min(most);
+                // What was detached meanwhile hands out by itself.
+                let count = if state.driver == Driver::OuterLeaves { 0 } else { state.done.len().min(most) };
                 batch.iter_mut().zip(state.done.drain(..count)).for_each(|(place, over)| *place = Some(over));
                 count
             });
@@ -157,12 +158,13 @@ fn round(engine: &Shared<Engine>, begun: Begun, hand: &mut Hand<'_>) -> io::Resu
 fn look_inside(engine: &Shared<Engine>, hand: &mut Hand<'_>) -> io::Result<()> {
     let mut position = 0;
     while let Some(attached) = engine.state.with(|state| state.attached.get(position).cloned()) {
-        let is_over = match attached.visit()? {
-            Some(inner) => look_in(engine, &inner, hand)?,
-            None => true,
+        let is_over = match attached.visit(engine)? {
+            Found::Open(visit) => look_in(engine, &visit, hand)?,
+            Found::Freed => true,
+            Found::Detached => continue,
         };
         if is_over {
-            detach(engine, &attached.engine);
+            attached::detach(engine, &attached.engine);
         } else {
             position += 1;
         }
@@ -171,26 +173,15 @@ fn look_inside(engine: &Shared<Engine>, hand: &mut Hand<'_>) -> io::Result<()> {
 }
 
 /// One round of what is attached; whether it is closed.
-fn look_in(engine: &Shared<Engine>, inner: &Visit<'_>, hand: &mut Hand<'_>) -> io::Result<bool> {
-    let inner = inner.engine;
-    let begun = inner.state.with(State::begin_round);
-    let _settled = Settled(inner);
-    round(inner, begun, hand)?;
-    let (is_woken, is_closing) = inner.state.with(|state| (std::mem::take(&mut state.is_woken), state.is_closing));
+fn look_in(engine: &Engine, visit: &Visit<'_>, hand: &mut Hand<'_>) -> io::Result<bool> {
+    let inner = visit.engine;
+    round(inner, visit.begun, hand)?;
+    let (is_woken, is_closing) = inner.state.with(|state| (state.take_wake_up_of_visit(), state.is_closing));
     if is_woken {
         // It is polled through this one, whose poll is to return in its place.
         engine.state.with(|state| state.is_woken = true);
     }
     Ok(is_closing)
-}
-
-/// Nobody looks at what is attached any more when this is dropped.
-struct Settled<'a>(&'a Shared<Engine>);
-
-impl Drop for Settled<'_> {
-    fn drop(&mut self) {
-        self.0.state.with(|state| state.settle(&self.0.poller));
-    }
 }
 
 /// Sleeps until something is there, or `until`; notes what was seen.
@@ -237,19 +228,4 @@ fn next(engine: &Shared<Engine>, deadline: Deadline) -> Next {
         }
         Next::Sleep(state.begin_sleep(deadline, &engine.poller))
     })
-}
-
-/// `inner` is no more driven through `outer`.
-pub(super) fn detach(outer: &Shared<Engine>, inner: &Shared<Engine>) -> bool {
-    let position = |all: &[Attached]| all.iter().position(|attached| Shared::is_same(&attached.engine, inner));
-    let taken = outer.state.with(|state| position(&state.attached).map(|position| state.attached.remove(position)));
-    let Some(inner) = taken else { return false };
-    let_go(outer, &inner.engine);
-    true
-}
-
-/// `inner`, which is no more on the list of `outer`, is to be polled by itself.
-pub(super) fn let_go(outer: &Engine, inner: &Engine) {
-    outer.poller.detach(&inner.poller);
-    inner.state.with(|state| state.end_drive(&inner.poller));
 }

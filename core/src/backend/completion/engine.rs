@@ -29,6 +29,10 @@ pub(super) enum Driver {
     Poll,
     /// The backend that it is attached to.
     Outer,
+    /// The same, which looks at its calls just now.
+    OuterLooks,
+    /// It is detached; the poll that looks at its calls just now has not left it yet.
+    OuterLeaves,
 }
 
 /// What the lock protects.
@@ -306,6 +310,35 @@ impl State {
             poller.quiet();
         }
         self.set_timer(poller);
+    }
+
+    /// The backend that it is attached to begins to look.
+    pub(super) fn begin_visit(&mut self) -> Begun {
+        self.driver = Driver::OuterLooks;
+        self.begin_round()
+    }
+
+    /// What was asked for by a wake-up, unless it is meant for somebody else than who takes it here: it is detached by now.
+    pub(super) fn take_wake_up_of_visit(&mut self) -> bool {
+        self.driver == Driver::OuterLooks && std::mem::take(&mut self.is_woken)
+    }
+
+    /// The backend that it is attached to does not look any more.
+    pub(super) fn end_visit(&mut self, poller: &Poller) {
+        if self.driver == Driver::OuterLeaves {
+            return self.end_drive(poller);
+        }
+        self.driver = Driver::Outer;
+        self.settle(poller);
+    }
+
+    /// It is not attached any more. Whoever looks at its calls drives it up to the end of that look.
+    pub(super) fn let_go(&mut self, poller: &Poller) {
+        if self.driver == Driver::OuterLooks {
+            self.driver = Driver::OuterLeaves;
+        } else {
+            self.end_drive(poller);
+        }
     }
 
     /// The driver has gone.
