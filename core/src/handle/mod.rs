@@ -72,6 +72,8 @@ mod report;
 #[cfg(not(loom))]
 mod resolved;
 #[cfg(not(loom))]
+mod running_hooks;
+#[cfg(not(loom))]
 mod slots;
 #[cfg(not(loom))]
 mod stats;
@@ -81,6 +83,8 @@ mod thread;
 mod typed;
 #[cfg(not(loom))]
 mod vacant;
+#[cfg(not(loom))]
+mod words;
 
 pub use free::Freed;
 

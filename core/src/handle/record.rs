@@ -34,14 +34,16 @@ use crate::allocate::try_box;
 use crate::handle::counters::Counters;
 use crate::handle::nesting::{self, Nesting};
 use crate::handle::ownership::Ownership;
+use crate::handle::running_hooks::RunningHooks;
 use crate::handle::shell::Shell;
 use crate::handle::slot::{Phase, Slot};
 use crate::handle::slots::Slots;
+use crate::handle::words::Words;
 use crate::handle::{current, records, thread};
 use crate::park::Parker;
 use crate::shim::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::{Error, barrier};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::ptr;
 
@@ -61,28 +63,16 @@ pub(crate) struct Record {
     spare: AtomicU32,
     thread: AtomicU64,
     name: [AtomicU64; 2],
-    /// The hooks this thread is running, innermost first; frames on its own stack, read by itself alone.
-    hooks: AtomicPtr<HookFrame>,
+    /// Those that its thread is running.
+    hooks: RunningHooks,
     /// Where its thread sleeps while it waits for something.
     pub(crate) parker: Parker,
     /// In the list of all records.
     pub(crate) next: AtomicPtr<Record>,
     /// What has happened on its threads, one after the other.
     pub(crate) counters: Counters,
+    /// What its thread was told last.
     words: Words,
-}
-
-/// What its thread was told last, in words: a C string.
-struct Words(UnsafeCell<[u8; 1024]>);
-
-// SAFETY: only the owner of the record reads and writes it.
-unsafe impl Sync for Words {}
-
-/// A hook (`on_close`, `on_destroy`) that this thread is running for a handle. It lies on the stack, so
-/// that a free needs no memory.
-pub(crate) struct HookFrame {
-    token: u64,
-    outer: *mut HookFrame,
 }
 
 /// What a thread has in flight on one handle.
@@ -174,11 +164,11 @@ impl Record {
             spare: AtomicU32::new(0),
             thread: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; 2],
-            hooks: AtomicPtr::new(ptr::null_mut()),
+            hooks: RunningHooks::new(),
             parker: Parker::new(),
             next: AtomicPtr::new(ptr::null_mut()),
             counters: Counters::new(),
-            words: Words(UnsafeCell::new([0; 1024])),
+            words: Words::new(),
         });
         Ok(Box::leak(record.ok_or(Error::NoMemory)?))
     }
@@ -291,29 +281,23 @@ impl Record {
     /// What the calling thread, whose record this is, has in flight on `token`.
     pub(crate) fn own(&self, token: u64) -> Own {
         let holds = |phase| self.holds.count(|slot| slot.notes(token) && slot.phase() == phase);
-        let mut own = Own {
-            entries: self.operations.count(|slot| slot.notes(token)) + holds(Phase::Waiting),
+        // SAFETY: this thread owns the record.
+        let hooks = unsafe { self.hooks.running(token) };
+        Own {
+            entries: self.operations.count(|slot| slot.notes(token)) + holds(Phase::Waiting) + hooks,
             holds: holds(Phase::Held),
-        };
-        let mut frame = self.hooks.load(Ordering::Relaxed);
-        // SAFETY: frames are pushed and popped by this thread alone, in `run_hook`, and outlive what runs inside
-        // them.
-        while let Some(running) = unsafe { frame.as_ref() } {
-            own.entries += u32::from(running.token == token);
-            frame = running.outer;
         }
-        own
     }
 
     /// Has `write` put down what the calling thread, whose record this is, is told in words.
     pub(crate) fn put_into_words(&self, write: impl FnOnce(&mut [u8])) {
-        // SAFETY: the owner's alone, and nothing that `write` calls comes back here.
-        write(unsafe { &mut *self.words.0.get() });
+        // SAFETY: this thread owns the record, and nothing that `write` calls comes back here.
+        write(unsafe { self.words.get() });
     }
 
     /// What was put down last: a C string, until it is written again.
     pub(crate) fn words(&self) -> *const c_char {
-        self.words.0.get().cast_const().cast()
+        self.words.as_ptr()
     }
 
     /// The vacant shell that the calling thread, whose record this is, kept.
@@ -344,7 +328,7 @@ impl Record {
     pub(crate) fn end(&'static self) {
         current::set(None);
         LATE.set(self.has_operations().then_some(self));
-        self.hooks.store(ptr::null_mut(), Ordering::Relaxed);
+        self.hooks.forget();
         self.ownership.end();
     }
 
@@ -370,11 +354,10 @@ impl Record {
     pub(crate) fn run_hook(token: u64, hook: impl FnOnce()) {
         // Without memory for a record the hook runs all the same; a free from inside it then waits out its
         // deadline.
-        let Ok(record) = Record::current() else { return hook() };
-        let mut frame = HookFrame { token, outer: record.hooks.load(Ordering::Relaxed) };
-        record.hooks.store(&raw mut frame, Ordering::Relaxed);
-        hook();
-        record.hooks.store(frame.outer, Ordering::Relaxed);
+        match Record::current() {
+            Ok(record) => record.hooks.run(token, hook),
+            Err(_) => hook(),
+        }
     }
 }
 
