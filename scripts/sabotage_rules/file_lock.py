@@ -65,6 +65,9 @@ RULES = [
          "file_lock", "holder::a_killed_parents"),
     Rule("lock-reentry", "the lock of a directory that its thread holds is only busy", "core/src/file_lock/pack.rs",
          "            FileLockError::Deadlock => PackLockErrorOrCancelled::Deadlock,\n", "", "file_lock", "pack::one_holder"),
+    Rule("lock-ends-ignored", "qz-lock waits for ever where the ends of children are ignored", "examples/qz-lock/src/command.rs",
+         "let ends = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };", "let ends = libc::SIG_IGN;",
+         "qz_lock", "where_the_ends_of_children"),
     # Its races, on a modelled operating system.
     Rule("lock-turn-first", "the turn passes on before the file is unlocked", FILE_LOCK,
          "    _locked: Locked,\n    turn: Turn,\n", "    turn: Turn,\n    _locked: Locked,\n", "model", "file_lock::release_vs_wait"),
