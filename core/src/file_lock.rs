@@ -38,7 +38,7 @@
 //! 1. At most one waiter of a domain is between 3 and 5: it has the domain's front.
 //! 2. The lock of the system is given back before the turn: a hold's fields are dropped in this order.
 //! 3. A hold has a descriptor of its own, so one that is shared needs no counting: the system counts.
-//! 4. Nothing of another process is touched by a forked child: whatever drops there looks at the process id first.
+//! 4. Nothing of another process is touched by a forked child: whatever drops there looks first which process it is.
 //!
 //! # Orderings
 //!
@@ -353,6 +353,7 @@ impl FileLock {
 /// In a forked child, still alone.
 #[cfg(not(loom))]
 pub(crate) fn in_child() {
+    process::in_child();
     inherited::close_in_child();
 }
 

@@ -28,6 +28,7 @@ use crate::file_lock::identity::Identity;
 use crate::file_lock::inherited::Inherited;
 #[cfg(loom)]
 use crate::file_lock::model::Inherited;
+use crate::file_lock::process::ProcessId;
 use crate::file_lock::sidecar::Content;
 use crate::file_lock::system::{Descriptor, Errno};
 use crate::file_lock::{LockMode, holder, system};
@@ -38,7 +39,7 @@ use std::mem::ManuallyDrop;
 pub(super) struct Candidate {
     file: ManuallyDrop<Descriptor>,
     inherited: ManuallyDrop<Inherited>,
-    process: u32,
+    process: ProcessId,
 }
 
 /// A file that is locked. Given back by its drop.
@@ -59,7 +60,7 @@ impl Candidate {
     /// `file`, which is that one.
     pub(super) fn new(file: Descriptor, identity: Identity) -> Result<Candidate, FileLockIoError> {
         let inherited = ManuallyDrop::new(Inherited::note(&file, identity)?);
-        Ok(Candidate { file: ManuallyDrop::new(file), inherited, process: system::process_id() })
+        Ok(Candidate { file: ManuallyDrop::new(file), inherited, process: ProcessId::this() })
     }
 
     pub(super) fn descriptor(&self) -> &Descriptor {
@@ -77,7 +78,7 @@ impl Candidate {
     }
 
     fn is_ours(&self) -> bool {
-        self.process == system::process_id()
+        self.process.is_this()
     }
 }
 

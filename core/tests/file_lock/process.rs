@@ -7,6 +7,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What `unshare` is told, before a script: as root of a user namespace, with mounts and process ids of its own.
+#[cfg(target_os = "linux")]
+pub const APART: [&str; 8] = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"];
+
 /// A process that plays a role; killed when this is dropped.
 pub struct Other {
     child: Child,
@@ -19,13 +23,11 @@ impl Other {
         Other::start(&mut Command::new(std::env::current_exe().expect("itself")), role, path, parameter)
     }
 
-    /// The same as root of a user namespace with mounts of its own, after the commands of `setup`.
+    /// The same in the namespaces of its own that [`APART`] has, after the commands of `setup`.
     #[cfg(target_os = "linux")]
     pub fn play_apart(setup: &str, role: &str, path: &Path) -> Other {
         let mut command = Command::new("unshare");
-        command
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .arg(format!("{setup} && exec \"$0\" \"$@\""));
+        command.args(APART).arg(format!("{setup} && exec \"$0\" \"$@\""));
         Other::start(command.arg(std::env::current_exe().expect("itself")), role, path, 0)
     }
 
@@ -195,6 +197,25 @@ fn plays_a_role() {
             // SAFETY: `status` is writable.
             assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
             say("the child has ended");
+        }
+        // Holds it, and forks a child that lets go of its copy, and has the same process id: each is the first of its namespace.
+        #[cfg(target_os = "linux")]
+        "fork-namesake" => {
+            let hold = lock.acquire(Exclusive, long()).expect("locked");
+            // SAFETY: plain numbers.
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
+            // SAFETY: as above.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                drop(hold);
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(std::process::id() != 1)) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` is writable.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            say(&format!("{} {status}", std::process::id()));
+            wait_for_word();
         }
         // Waits for it, forks a child that lives on, and tells when it has it.
         "fork-waiting" => {
