@@ -33,7 +33,7 @@ RULES = [
          "file_lock", "waits::a_holder_that_does_not_close"),
     Rule("lock-told", "nobody is told when another process closes the file", "core/src/file_lock/watch/inotify.rs",
          "        let Some(inotify) = &self.inotify else { return NOT };", "        let (Some(inotify), false) = (&self.inotify, true) else { return NOT };",
-         "file_lock", "many::how_fast"),
+         "file_lock", "many::it_changes_hands_at_once"),
     Rule("lock-wait-left", "a wait that was given up stays on the list", FILE_LOCK_WATCH,
          "position(|entry| entry.number == number)", "position(|entry| entry.number + number == 0)",
          "file_lock", "waits::nothing_is_left"),
