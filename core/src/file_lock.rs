@@ -38,7 +38,7 @@
 //! 1. At most one waiter of a domain is between 3 and 5: it has the domain's front.
 //! 2. The lock of the system is given back before the turn: a hold's fields are dropped in this order.
 //! 3. A hold has a descriptor of its own, so one that is shared needs no counting: the system counts.
-//! 4. Nothing of another process is touched by a forked child: whatever drops there looks at the process id first.
+//! 4. Nothing of another process is touched by a forked child: whatever drops there looks first which process it is.
 //!
 //! # Orderings
 //!
@@ -75,9 +75,8 @@ use crate::lock::Lock;
 use crate::shared::Shared;
 use crate::sync::CancelToken;
 use crate::wait::{Interrupted, Wait, block_on};
-use attempt::{Attempt, Locked, attempt};
+use attempt::{Attempt, Candidate, Locked};
 use domain::{InUse, Turn};
-use identity::Identity;
 #[cfg(loom)]
 use model as system;
 use process::Process;
@@ -88,7 +87,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
-use system::{Descriptor, Errno};
+use system::Errno;
 use taker::Taker;
 use watch::Watch;
 
@@ -252,7 +251,7 @@ impl FileLock {
             if identity != turn.in_use().identity {
                 continue;
             }
-            match self.attempt(file, identity, mode)? {
+            match self.attempt(Candidate::new(file, identity)?, mode)? {
                 Attempt::Locked(locked) => {
                     if let Some(hold) = self.settle(turn, locked, taker, mode)? {
                         return Ok(hold);
@@ -293,15 +292,15 @@ impl FileLock {
         if identity != turn.in_use().identity {
             return Ok(None);
         }
-        let mut file = match self.attempt(file, identity, mode)? {
+        let mut file = match self.attempt(Candidate::new(file, identity)?, mode)? {
             Attempt::Locked(locked) => return Ok(self.settle(turn, locked, taker, mode)?),
             Attempt::Held(file) => file,
         };
         let refuse = |errno: Errno| FileLockIoError::new("wait for the lock of", errno, &self.path);
-        let watch = Watch::begin(Process::current()?, &file).map_err(refuse)?;
+        let watch = Watch::begin(Process::current()?, file.descriptor()).map_err(refuse)?;
         loop {
             // After the watch has begun.
-            file = match self.attempt(file, identity, mode)? {
+            file = match self.attempt(file, mode)? {
                 Attempt::Locked(locked) => {
                     drop(watch);
                     return Ok(self.settle(turn, locked, taker, mode)?);
@@ -315,8 +314,8 @@ impl FileLock {
         }
     }
 
-    fn attempt(&self, file: Descriptor, identity: Identity, mode: LockMode) -> Result<Attempt, FileLockIoError> {
-        attempt(file, identity, mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
+    fn attempt(&self, file: Candidate, mode: LockMode) -> Result<Attempt, FileLockIoError> {
+        file.attempt(mode).map_err(|errno| FileLockIoError::new("lock", errno, &self.path))
     }
 
     /// Steps 5 and 6.
@@ -354,6 +353,7 @@ impl FileLock {
 /// In a forked child, still alone.
 #[cfg(not(loom))]
 pub(crate) fn in_child() {
+    process::in_child();
     inherited::close_in_child();
 }
 

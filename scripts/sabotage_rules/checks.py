@@ -42,6 +42,7 @@ CHECKS = {
     "sync": Check("sync", ".", ["-p", "quiescent-core", "--test", "sync"]),
     "file_lock": Check("file_lock", ".", ["-p", "quiescent-core", "--test", "file_lock"]),
     "backend": Check("backend", ".", ["-p", "quiescent-core", "--test", "backend"]),
+    "qz_lock": Check("qz_lock", ".", ["-p", "qz-lock", "--test", "runs"]),
     "unit": Check("unit", ".", ["-p", "quiescent-core", "--lib"]),
     "contract": Check(
         "contract",

@@ -22,21 +22,29 @@
 //! close, as then the lock would last until the child's copy is closed, too. Also, Linux tells of a close *before* it ends the lock: who
 //! is woken by that would try in vain, if it was not unlocked before.
 
+use crate::file_lock::error::FileLockIoError;
 use crate::file_lock::identity::Identity;
 #[cfg(not(loom))]
 use crate::file_lock::inherited::Inherited;
 #[cfg(loom)]
 use crate::file_lock::model::Inherited;
+use crate::file_lock::process::ProcessId;
 use crate::file_lock::sidecar::Content;
 use crate::file_lock::system::{Descriptor, Errno};
 use crate::file_lock::{LockMode, holder, system};
 use std::mem::ManuallyDrop;
 
-/// A file that is locked. Given back by its drop.
-pub(super) struct Locked {
+/// An open file that may come to be locked, or is. For as long as it is open a forked child closes its copy: one that was made while this
+/// process waits has a share of the lock, too, that comes of it.
+pub(super) struct Candidate {
     file: ManuallyDrop<Descriptor>,
     inherited: ManuallyDrop<Inherited>,
-    process: u32,
+    process: ProcessId,
+}
+
+/// A file that is locked. Given back by its drop.
+pub(super) struct Locked {
+    file: Candidate,
     /// Whether it is written down in the file who holds it.
     is_noted: bool,
 }
@@ -45,37 +53,38 @@ pub(super) struct Locked {
 pub(super) enum Attempt {
     Locked(Locked),
     /// By somebody else.
-    Held(Descriptor),
+    Held(Candidate),
 }
 
-/// Tries to lock `file`, which is that one.
-pub(super) fn attempt(file: Descriptor, identity: Identity, mode: LockMode) -> Result<Attempt, Errno> {
-    let inherited = Inherited::note(&file, identity).map_err(|error| error.errno())?;
-    let operation = match mode {
-        LockMode::Exclusive => libc::LOCK_EX,
-        LockMode::Shared => libc::LOCK_SH,
-    };
-    if system::lock(&file, operation)? {
-        let (file, inherited) = (ManuallyDrop::new(file), ManuallyDrop::new(inherited));
-        return Ok(Attempt::Locked(Locked { file, inherited, process: system::process_id(), is_noted: false }));
+impl Candidate {
+    /// `file`, which is that one.
+    pub(super) fn new(file: Descriptor, identity: Identity) -> Result<Candidate, FileLockIoError> {
+        let inherited = ManuallyDrop::new(Inherited::note(&file, identity)?);
+        Ok(Candidate { file: ManuallyDrop::new(file), inherited, process: ProcessId::this() })
     }
-    Ok(Attempt::Held(file))
-}
 
-impl Locked {
-    /// Writes down who holds it, if that is allowed.
-    pub(super) fn note(&mut self, content: Content, mode: LockMode) {
-        self.is_noted = holder::note(&self.file, content, mode);
+    pub(super) fn descriptor(&self) -> &Descriptor {
+        &self.file
+    }
+
+    /// Tries to lock it.
+    pub(super) fn attempt(self, mode: LockMode) -> Result<Attempt, Errno> {
+        let operation = match mode {
+            LockMode::Exclusive => libc::LOCK_EX,
+            LockMode::Shared => libc::LOCK_SH,
+        };
+        let is_locked = system::lock(&self.file, operation)?;
+        Ok(if is_locked { Attempt::Locked(Locked { file: self, is_noted: false }) } else { Attempt::Held(self) })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.process.is_this()
     }
 }
 
-impl Drop for Locked {
+impl Drop for Candidate {
     fn drop(&mut self) {
-        if self.process == system::process_id() {
-            if self.is_noted {
-                holder::note_release(&self.file);
-            }
-            system::unlock(&self.file);
+        if self.is_ours() {
             // SAFETY: once, here, in this order; neither is used again.
             unsafe {
                 ManuallyDrop::drop(&mut self.inherited);
@@ -83,5 +92,23 @@ impl Drop for Locked {
             }
         }
         // In a forked child it was closed by `fork`: its number may be another file's by now.
+    }
+}
+
+impl Locked {
+    /// Writes down who holds it, if that is allowed.
+    pub(super) fn note(&mut self, content: Content, mode: LockMode) {
+        self.is_noted = holder::note(&self.file.file, content, mode);
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.file.is_ours() {
+            if self.is_noted {
+                holder::note_release(&self.file.file);
+            }
+            system::unlock(&self.file.file);
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! What a forked child closes: its copies of the files that its parent has locked.
 //!
 //! A lock ends when the last copy of its descriptor is closed, or when it is unlocked. A child's copy would keep the lock of a
-//! parent that is killed for as long as the child lives. Closing that copy takes nothing from the parent. So each file that is
-//! locked, or about to be, stands in a list, and the child closes what stands there before it returns from `fork` (in the
-//! `pthread_atfork` handler of `handle/process.rs`). It only loads atomics and calls `fstat` and `close`, as it must.
+//! parent that is killed for as long as the child lives: also one that was made while the parent still waited. Closing that copy
+//! takes nothing from the parent. So each file that is locked, or may come to be, stands in a list for as long as it is open, and the
+//! child closes what stands there before it returns from `fork` (in the `pthread_atfork` handler of `handle/process.rs`). It only
+//! loads atomics and calls `fstat` and `close`, as it must.
 //!
 //! # Two snapshots
 //!

@@ -2,19 +2,36 @@
 //!
 //! A forked child has none of its parent's threads, and may have been copied while one of them held a lock of ours. So it begins
 //! anew with its first call, and never looks at what it inherited.
+//!
+//! It is not told by its number alone, which may be its parent's (each is the first of a namespace of process ids, as in containers)
+//! or that of an ancestor that has ended since. Nor by the forks alone that it was told of: a raw `clone` tells of none.
 
 use crate::allocate::try_box;
 use crate::file_lock::domain::Table;
 use crate::file_lock::error::FileLockIoError;
 use crate::file_lock::system;
 use crate::file_lock::watch::Watcher;
+#[cfg(not(loom))]
+use crate::shim::AtomicU64;
 use crate::shim::{AtomicPtr, Ordering};
 #[cfg(not(loom))]
 use std::ptr;
 
+/// Which process it is; see the file head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct ProcessId {
+    number: u32,
+    /// How many forks from the first process that used this library.
+    forks: u64,
+}
+
+/// See [`ProcessId`].
+#[cfg(not(loom))]
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
 /// See the file head. Never given back.
 pub(super) struct Process {
-    id: u32,
+    id: ProcessId,
     pub(super) table: Table,
     pub(super) watcher: Watcher,
 }
@@ -26,16 +43,39 @@ loom::lazy_static! {
     static ref CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
 }
 
+impl ProcessId {
+    pub(super) fn this() -> ProcessId {
+        #[cfg(not(loom))]
+        let forks = FORKS.load(Ordering::Relaxed);
+        #[cfg(loom)]
+        let forks = 0;
+        ProcessId { number: system::process_id(), forks }
+    }
+
+    pub(super) fn is_this(self) -> bool {
+        self == ProcessId::this()
+    }
+}
+
+/// In a forked child, still alone.
+#[cfg(not(loom))]
+pub(super) fn in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
 impl Process {
     /// This process's.
     pub(super) fn current() -> Result<&'static Process, FileLockIoError> {
-        let id = system::process_id();
+        let id = ProcessId::this();
         loop {
             let known = CURRENT.load(Ordering::Acquire);
             // SAFETY: null, or leaked below.
             if let Some(process) = unsafe { known.as_ref() }.filter(|process| process.id == id) {
                 return Ok(process);
             }
+            // A child of it is to be told from it.
+            #[cfg(not(loom))]
+            crate::handle::process::prepare().map_err(|_| FileLockIoError::no_memory())?;
             let fresh = Process { id, table: Table::new(), watcher: Watcher::new() };
             let fresh = Box::into_raw(try_box(fresh).ok_or_else(FileLockIoError::no_memory)?);
             if CURRENT.compare_exchange(known, fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
@@ -47,7 +87,7 @@ impl Process {
 
     /// Whether the caller is not a forked child of it.
     pub(super) fn is_current(&self) -> bool {
-        self.id == system::process_id()
+        self.id.is_this()
     }
 }
 

@@ -108,9 +108,26 @@ fn a_killed_parents_lock_is_free_though_its_child_lives() {
     let mut other = Other::play("fork-orphan", lock.path(), 0);
     let orphan: i32 = other.says().parse().unwrap();
     assert!(timed_out(&lock.acquire(Exclusive, soon())), "the parent holds it");
-    other.kill();
+    is_free_once_killed(&lock, other, orphan);
+}
+
+/// Nor does a copy of the file that the parent still waited for.
+#[test]
+fn a_killed_parents_lock_is_free_though_its_child_was_made_in_the_wait() {
+    let scratch = Scratch::new("fork-waiting");
+    let lock = scratch.lock("file");
+    let hold = lock.acquire(Exclusive, long()).unwrap();
+    let mut other = Other::play("fork-waiting", lock.path(), 0);
+    let orphan: i32 = other.says().parse().unwrap();
+    drop(hold);
+    assert_eq!(other.says(), "held");
+    is_free_once_killed(&lock, other, orphan);
+}
+
+fn is_free_once_killed(lock: &FileLock, mut holder: Other, orphan: i32) {
+    holder.kill();
     // Long before the child ends by itself.
-    let acquired = lock.acquire(Exclusive, Duration::from_secs(5).into()).map(drop);
+    let acquired = lock.acquire(Exclusive, Duration::from_secs(20).into()).map(drop);
     // SAFETY: nobody waits for it, so it is there, dead or alive.
     let is_there = unsafe { libc::kill(orphan, libc::SIGKILL) } == 0;
     assert!(is_there, "the child ended by itself");

@@ -20,9 +20,9 @@ use std::time::Duration;
 
 pub(crate) use LockMode::{Exclusive, Shared};
 
-/// A wait that is not to end by its deadline.
+/// A wait that is not to end by its deadline, on however slow a machine.
 pub(crate) fn long() -> Wait<'static> {
-    Duration::from_secs(20).into()
+    Duration::from_secs(60).into()
 }
 
 /// A wait that is to end by its deadline.
@@ -53,6 +53,20 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether it comes to be so, on however slow a machine.
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    let start = std::time::Instant::now();
+    loop {
+        if is_so() {
+            return true;
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

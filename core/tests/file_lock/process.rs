@@ -7,6 +7,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What `unshare` is told, before a script: as root of a user namespace, with mounts and process ids of its own.
+#[cfg(target_os = "linux")]
+pub const APART: [&str; 8] = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"];
+
 /// A process that plays a role; killed when this is dropped.
 pub struct Other {
     child: Child,
@@ -19,13 +23,11 @@ impl Other {
         Other::start(&mut Command::new(std::env::current_exe().expect("itself")), role, path, parameter)
     }
 
-    /// The same as root of a user namespace with mounts of its own, after the commands of `setup`.
+    /// The same in the namespaces of its own that [`APART`] has, after the commands of `setup`.
     #[cfg(target_os = "linux")]
     pub fn play_apart(setup: &str, role: &str, path: &Path) -> Other {
         let mut command = Command::new("unshare");
-        command
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-            .arg(format!("{setup} && exec \"$0\" \"$@\""));
+        command.args(APART).arg(format!("{setup} && exec \"$0\" \"$@\""));
         Other::start(command.arg(std::env::current_exe().expect("itself")), role, path, 0)
     }
 
@@ -137,18 +139,21 @@ fn plays_a_role() {
             say("child gone");
             wait_for_word();
         }
-        // Holds it, forks a child that waits for it, and lets go.
+        // Holds it, forks a child that waits for it, and lets go once that was in vain.
         "fork-wait" => {
             let hold = lock.acquire(Exclusive, long()).expect("locked");
+            let (mut waited, waits) = std::os::unix::net::UnixStream::pair().expect("a pair");
             // SAFETY: as above, and glibc's child may allocate.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 let is_waiting = crate::timed_out(&lock.acquire(Exclusive, crate::soon()));
-                let got = lock.acquire(Exclusive, Duration::from_secs(10).into()).is_ok();
+                drop(waits);
+                let got = lock.acquire(Exclusive, long()).is_ok();
                 // SAFETY: as above.
                 unsafe { libc::_exit(i32::from(!(is_waiting && got))) };
             }
-            std::thread::sleep(Duration::from_millis(200));
+            drop(waits);
+            assert_eq!(waited.read(&mut [0]).expect("readable"), 0, "the child says nothing more");
             drop(hold);
             let mut status = 0;
             // SAFETY: `status` is writable.
@@ -161,12 +166,7 @@ fn plays_a_role() {
             // SAFETY: as above.
             let child = unsafe { fork_without_handlers() };
             if child == 0 {
-                // SAFETY: as above; it is killed here.
-                unsafe {
-                    libc::alarm(20);
-                    libc::pause();
-                }
-                return;
+                live_on();
             }
             say("held");
             wait_for_word();
@@ -186,19 +186,50 @@ fn plays_a_role() {
                 // Another file may have the number of the lock's by the time that its hold is dropped.
                 let next = other.try_clone().expect("a descriptor");
                 drop(hold);
-                if other.metadata().is_ok() && next.metadata().is_ok() {
-                    say(&std::process::id().to_string());
+                if other.metadata().is_err() || next.metadata().is_err() {
+                    // SAFETY: as above.
+                    unsafe { libc::_exit(1) };
                 }
-                // SAFETY: as above; it is killed here.
-                unsafe {
-                    libc::alarm(20);
-                    libc::pause();
-                }
+                say(&std::process::id().to_string());
+                live_on();
             }
             let mut status = 0;
             // SAFETY: `status` is writable.
             assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
             say("the child has ended");
+        }
+        // Holds it, and forks a child that lets go of its copy, and has the same process id: each is the first of its namespace.
+        #[cfg(target_os = "linux")]
+        "fork-namesake" => {
+            let hold = lock.acquire(Exclusive, long()).expect("locked");
+            // SAFETY: plain numbers.
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
+            // SAFETY: as above.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                drop(hold);
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(std::process::id() != 1)) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` is writable.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            say(&format!("{} {status}", std::process::id()));
+            wait_for_word();
+        }
+        // Waits for it, forks a child that lives on, and tells when it has it.
+        "fork-waiting" => {
+            let mut acquiring = Box::pin(lock.acquire_async(Exclusive));
+            assert!(quiescent_core::block_on(&mut acquiring, quiescent_core::Wait::NOT).is_err(), "somebody has it");
+            // SAFETY: as above.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                say(&std::process::id().to_string());
+                live_on();
+            }
+            let _hold = quiescent_core::block_on(acquiring, long()).expect("in time").expect("locked");
+            say("held");
+            wait_for_word();
         }
         // Counts up in the file beside it, so many times.
         "count" => {
@@ -278,6 +309,17 @@ fn plays_a_role() {
             wait_for_word();
         }
         _ => panic!("no role: {role}"),
+    }
+}
+
+/// In a forked child, until it is killed.
+fn live_on() -> ! {
+    // SAFETY: plain numbers; what a forked child may call.
+    unsafe {
+        libc::alarm(60);
+        loop {
+            libc::pause();
+        }
     }
 }
 

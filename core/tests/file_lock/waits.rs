@@ -81,7 +81,7 @@ fn a_holder_that_does_not_close() {
         assert_eq!(other.says(), "released");
         let released = Instant::now();
         let (answer, held) = waiter.join().unwrap();
-        assert!(answer.is_ok() && held.saturating_duration_since(released) < Duration::from_millis(1000));
+        assert!(answer.is_ok() && held.saturating_duration_since(released) < Duration::from_secs(5));
         other.go_on();
     });
     other.ends();
@@ -135,10 +135,12 @@ pub fn cancel(lock: &FileLock, rounds: u64) -> String {
             worst = worst.max(when.saturating_duration_since(at));
             assert!(matches!(answered, Err(FileLockError::Interrupted(Interrupted::Cancelled, _))), "{answered:?}");
         }
+        // The watcher may have been between two of its threads before.
+        let settled = crate::eventually(|| crate::threads() <= before.0 && crate::descriptors() <= before.1);
         let after = (crate::threads(), crate::descriptors(), crate::memory());
-        assert!(after.0 <= before.0 && after.1 <= before.1, "something was left: {before:?}, {after:?}");
+        assert!(settled, "something was left: {before:?}, {after:?}");
         assert!(after.2 <= before.2 + 2048, "memory grows: {before:?}, {after:?}");
-        assert!(worst < Duration::from_secs(5));
+        assert!(worst < Duration::from_secs(20));
         drop(send);
         format!("threads, descriptors, kB: {before:?}, {after:?}; the slowest cancel {worst:?}")
     })
@@ -166,14 +168,13 @@ fn nothing_is_left_when_nobody_waits() {
                 move || lock.acquire(Exclusive, wait.or_cancelled(&cancel)).map(drop)
             });
         }
+        // Also if there are none yet, or the one of other tests is about to end as this one begins.
+        let is_there = crate::eventually(|| watchers() == 1);
         std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(watchers(), 1, "one thread for all");
+        let is_one = is_there && crate::eventually(|| watchers() == 1);
         cancel.cancel();
+        assert!(is_one, "one thread for all");
     });
     // Other tests of this process may wait, too; at some moment none does.
-    let start = Instant::now();
-    while watchers() > 0 {
-        assert!(start.elapsed() < Duration::from_secs(30), "it stays");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert!(crate::eventually(|| watchers() == 0), "it stays");
 }

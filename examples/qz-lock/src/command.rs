@@ -24,11 +24,15 @@ pub fn run(command: &[OsString]) -> Result<ExitStatus> {
         libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
         (set.assume_init(), before.assume_init())
     };
+    // Where it is ignored, as this program may have been started, the system neither tells of an end nor keeps how it was.
+    // SAFETY: plain numbers.
+    let ends = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     let mut prepared = Command::new(&command[0]);
     prepared.args(&command[1..]);
-    // SAFETY: one call that a forked child may make: the command gets signals as this program was given them.
+    // SAFETY: two calls that a forked child may make: the command gets signals as this program was given them.
     unsafe {
         prepared.pre_exec(move || {
+            libc::signal(libc::SIGCHLD, ends);
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
             Ok(())
         });

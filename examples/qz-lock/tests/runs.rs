@@ -2,8 +2,8 @@
 
 #![cfg(unix)]
 
-use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn words(output: &Output) -> String {
 /// Holds `path` until it is killed, and does so by now.
 fn holder(path: &str, options: &[&str]) -> Child {
     let mut arguments = options.to_vec();
-    arguments.extend([path, "--", "sh", "-c", "echo held; exec sleep 60"]);
+    arguments.extend([path, "--", "sh", "-c", "echo held; exec sleep 600"]);
     let mut child = qz_lock(&arguments).spawn().expect("it runs");
     let mut held = [0; 5];
     child.stdout.as_mut().expect("piped").read_exact(&mut held).expect("it says so");
@@ -58,6 +58,33 @@ fn the_exit_code_is_the_commands() {
     assert_eq!(output.stdout, b"--shared a b\n");
     assert_eq!(answer(&[path, "--", "/no/such/command"]).status.code(), Some(127));
     assert_eq!(answer(&[path, "--", "/"]).status.code(), Some(126));
+}
+
+/// Who starts it may ignore the ends of children, of which the system then tells nobody. The command still does.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_ends_of_children_are_ignored() {
+    let file = scratch("ignored").join("lock");
+    let path = file.to_str().expect("UTF-8");
+    let mut command = qz_lock(&[path, "--", "grep", "SigIgn", "/proc/self/status"]);
+    // SAFETY: one call that a forked child may make.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().expect("it runs");
+    let start = Instant::now();
+    while child.try_wait().expect("a child of ours").is_none() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    let told = String::from_utf8_lossy(&output.stdout);
+    let ignored = told.split_whitespace().next_back().and_then(|mask| u64::from_str_radix(mask, 16).ok());
+    assert_ne!(ignored.expect("a mask") & 1 << (libc::SIGCHLD - 1), 0, "{told}");
 }
 
 #[test]
@@ -97,13 +124,15 @@ fn waits_and_gives_up_in_time() {
     assert!(words(&output).contains(&told), "{}", words(&output));
     assert_eq!(answer(&["--timeout", "0", "--shared", path, "--", "true"]).status.code(), Some(124));
 
-    let waiting = qz_lock(&["--wait-report", path, "--", "echo", "mine"]).spawn().expect("it runs");
+    let mut waiting = qz_lock(&["--wait-report", path, "--", "echo", "mine"]).spawn().expect("it runs");
     let quiet = qz_lock(&[path, "--", "echo", "mine"]).spawn().expect("it runs");
-    std::thread::sleep(Duration::from_millis(1200));
+    let mut report = BufReader::new(waiting.stderr.take().expect("piped"));
+    let mut line = String::new();
+    report.read_line(&mut line).expect("it says so");
+    assert!(line.contains(&told), "{line}");
     assert_eq!(terminate(first).signal(), Some(libc::SIGTERM), "passed on, and ended like the command");
     let output = waiting.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"mine\n"[..]));
-    assert!(words(&output).contains(&told), "{}", words(&output));
     let output = quiet.wait_with_output().expect("it ends");
     assert_eq!((output.stdout.as_slice(), words(&output).as_str()), (&b"mine\n"[..], ""), "there is no terminal");
 }
@@ -169,14 +198,18 @@ fn shown_on_a_terminal() {
     command.stderr(its);
     let mut waiting = command.spawn().expect("it runs");
     drop(command);
-    std::thread::sleep(Duration::from_millis(1200));
-    let process = first.id();
+    let told = format!("held by process {} (qz-lock)", first.id());
+    let mut terminal = std::fs::File::from(ours);
+    let mut shown = Vec::new();
+    let mut some = [0; 256];
+    while !String::from_utf8_lossy(&shown).contains(&told) {
+        let length = terminal.read(&mut some).expect("it goes on waiting");
+        shown.extend_from_slice(&some[..length]);
+    }
     terminate(first);
     assert!(waiting.wait().expect("it ends").success());
-    let mut shown = Vec::new();
     // The end of a terminal whose other side is closed is an error.
-    let _ = std::fs::File::from(ours).read_to_end(&mut shown);
+    let _ = terminal.read_to_end(&mut shown);
     let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.contains(&format!("held by process {process} (qz-lock)")), "{shown:?}");
     assert!(shown.ends_with("\r\u{1b}[K"), "{shown:?}");
 }
