@@ -241,6 +241,9 @@ RULES = [
          "sync", "once::an_initialiser_that_asks"),
     Rule("once-owner-cleared", "after an initialiser that panicked its thread is told that it waits for itself", ONCE,
          "    fn drop(&mut self) {\n        self.0.clear();", "    fn drop(&mut self) {\n        let _ = self.0;", "sync", "once::if_it_panics"),
+    Rule("once-owner-dropped", "an initialiser that is dropped half-way waits for its own value", ONCE,
+         "        let _running = Running::on_this_thread(self.owner);\n        self.future.set(None);", "        self.future.set(None);",
+         "sync", "once::an_initialiser_that_asks_while"),
     Rule("once-destroy", "the value outlives the handle", FFI_ONCE,
          "            unsafe { destroy(value.0, self.ctx.0) };", "            let _ = (destroy, value.0, self.ctx.0);", "contract", "once"),
     # Pools.
