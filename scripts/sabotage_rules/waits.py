@@ -97,6 +97,8 @@ RULES = [
     Rule("cancel-line", "a waiter is not cancelled with its token's parent", CANCEL,
          "self.line().any(|node| node.cancelled", "self.line().take(1).any(|node| node.cancelled",
          "model", "wait::child_cancelled_vs_parent_cancelled"),
+    Rule("cancel-line-dropped", "a long line of children overflows the stack when it is dropped", CANCEL,
+         "let mut next = self.parent.take();", "let mut next = None::<Shared<Node>>;", "sync", "cancel::a_long_line"),
     Rule("note-then-look", "a waiter sleeps through a cancellation that comes between its look and its note", CANCEL,
          "                let woken = node.waiters().notified();\n                if node.is_cancelled() {\n                    return;\n                }\n                woken.await;",
          "                if node.is_cancelled() {\n                    return;\n                }\n                node.waiters().notified().await;",
