@@ -249,6 +249,8 @@ RULES = [
     Rule("once-destroy", "the value outlives the handle", FFI_ONCE,
          "            unsafe { destroy(value.0, self.ctx.0) };", "            let _ = (destroy, value.0, self.ctx.0);", "contract", "once"),
     # Pools.
+    Rule("pool-warm-waits", "a warm-up waits for a place though it has nothing to make", "core/src/sync/pool/warm_up.rs",
+         "inventory.has_enough(target))", "inventory.has_enough(target) && inventory.is_closed())", "sync", "pool_waits::a_warm_up_that_has"),
     Rule("pool-closed-list", "a resource that comes back during the close stays behind", POOL_INVENTORY,
          "        let reason = if self.closed {\n            DestroyReason::Closing\n        } else if self.has_enough_idle() {",
          "        let reason = if self.has_enough_idle() {", "model", "pool::return_vs_close"),
@@ -282,7 +284,7 @@ RULES = [
          "if self.closed || self.size >= self.limits.max_size { self.pick(now) }", "if true { self.pick(now) }",
          "sync", "is_replaced_at_the_minimum"),
     Rule("pool-maximum", "a warm-up makes more than there may be", POOL_INVENTORY,
-         "self.staying() >= target || self.size >= self.limits.max_size ||", "self.staying() >= target ||", "twin", "pool"),
+         "self.has_enough(target) || self.size >= self.limits.max_size", "self.has_enough(target)", "sync", "pool::a_warm_up_beside"),
     Rule("pool-surplus", "more stay idle than may", POOL_INVENTORY,
          "self.count_idle() >= self.limits.max_idle", "self.count_idle() > self.limits.max_idle", "twin", "pool"),
 ]

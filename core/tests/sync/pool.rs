@@ -291,6 +291,33 @@ fn the_factory_may_use_the_same_pool() {
     assert_eq!(pool.stats().size, 0);
 }
 
+/// What is being destroyed is still one of those that there may be.
+#[test]
+fn a_warm_up_beside_one_that_leaves_makes_no_more_than_there_may_be() {
+    #[derive(Default)]
+    struct Warming(OnceLock<GenericPool<Warming>>, AtomicU32);
+    impl AsyncResourceFactory for Warming {
+        type Resource = ();
+        type Error = Broken;
+        async fn create(&self, _until: Deadline) -> Result<(), Broken> {
+            Ok(())
+        }
+        fn destroy(&self, (): (), _reason: DestroyReason) {
+            let pool = self.0.get().expect("it was set");
+            let there = pool.warm_up(2, WarmupStrategy::Fail, Wait::FOREVER).unwrap_or(0);
+            self.1.fetch_max(there + 1, Ordering::SeqCst);
+        }
+    }
+    let pool = GenericPool::new(Warming::default(), up_to(2)).unwrap();
+    assert!(pool.factory().0.set(pool.clone()).is_ok());
+    let [first, second] = [(); 2].map(|()| pool.acquire(Wait::FOREVER).unwrap());
+    drop(first);
+    second.discard();
+    assert_eq!(pool.factory().1.load(Ordering::SeqCst), 2, "there is one, and the one that leaves");
+    pool.close();
+    assert_eq!(pool.stats().size, 0);
+}
+
 #[test]
 fn the_last_share_destroys_what_is_idle() {
     struct Telling(std::sync::Arc<std::sync::Mutex<Vec<DestroyReason>>>);

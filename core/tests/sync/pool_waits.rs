@@ -157,6 +157,18 @@ fn a_resource_that_arrives_is_never_lost() {
     assert_whole(&pool);
 }
 
+/// Not even for a place: as many as it is to make are there, though all are out.
+#[test]
+fn a_warm_up_that_has_nothing_to_make_waits_for_nobody() {
+    let pool = pool(PoolConfig::new(2));
+    let _taken = [(); 2].map(|()| pool.acquire(Wait::FOREVER).unwrap());
+    assert_eq!(pool.warm_up(2, WarmupStrategy::Fail, TICK.into()), Ok(2));
+    assert_eq!(pool.warm_up(9, WarmupStrategy::Fail, TICK.into()), Ok(2), "there can be no more");
+    let answer = pin!(pool.warm_up_async(2, WarmupStrategy::Fail)).poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(answer, Poll::Ready(Ok(2)));
+    assert_eq!(pool.stats().waits, 0);
+}
+
 #[test]
 fn closed_for_those_that_wait_and_those_that_come() {
     let pool = pool_of_one();
