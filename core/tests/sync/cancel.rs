@@ -79,11 +79,13 @@ fn every_waiter_wakes_at_once_and_only_those_that_are_meant() {
 #[test]
 fn a_deadline_cancels_and_the_earliest_counts() {
     let token = token();
+    let begin = std::time::Instant::now();
     token.cancel_at(Deadline::after(Duration::from_secs(3600))).unwrap();
     token.cancel_at(Deadline::after(Duration::from_millis(20))).unwrap();
     token.cancel_at(Deadline::after(Duration::from_secs(3600))).unwrap();
     let child = token.child().unwrap();
-    assert!(!child.is_cancelled());
+    // Unless this thread was kept from running for so long.
+    assert!(!child.is_cancelled() || begin.elapsed() >= Duration::from_millis(20), "early");
     let start = std::time::Instant::now();
     assert_eq!(block_on(pending::<()>(), Wait::FOREVER.or_cancelled(&child)), Err(Interrupted::Cancelled));
     assert!(start.elapsed() < Duration::from_secs(20));
