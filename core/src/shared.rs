@@ -9,6 +9,7 @@
 
 use crate::allocate::try_box;
 use crate::shim::{AtomicUsize, Ordering};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -59,6 +60,18 @@ impl<T> Shared<T> {
         this.0 == other.0
     }
 
+    /// The value, for the last owner; any other one's share is dropped.
+    pub(crate) fn into_inner(this: Shared<T>) -> Option<T> {
+        let this = ManuallyDrop::new(this);
+        // SAFETY: made from a box, and this was the last owner.
+        this.is_last_out().then(|| unsafe { Box::from_raw(this.0.as_ptr()) }.value)
+    }
+
+    /// Gives the share up. `true`: it was the last one, whose owner has the value.
+    fn is_last_out(&self) -> bool {
+        self.counted().owners.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
     fn counted(&self) -> &Counted<T> {
         // SAFETY: an owner keeps it alive.
         unsafe { self.0.as_ref() }
@@ -78,7 +91,7 @@ impl<T> Clone for Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        if self.counted().owners.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.is_last_out() {
             // SAFETY: made from a box, and this was the last owner.
             drop(unsafe { Box::from_raw(self.0.as_ptr()) });
         }

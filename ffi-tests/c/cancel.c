@@ -63,7 +63,8 @@ static void cancelled_by_a_deadline(void) {
     double begin = now_ms();
     EXPECT(qz_cancel_after(parent, 30), QZ_OK);
     EXPECT(qz_cancel_after(parent, 1000000), QZ_OK);
-    CHECK(!qz_cancel_is_cancelled(child));
+    /* Unless this thread was kept from running for so long. */
+    CHECK(!qz_cancel_is_cancelled(child) || now_ms() - begin >= 30);
     EXPECT(qz_cancel_wait(child, QZ_INFINITE), QZ_OK);
     CHECK_SAY(now_ms() - begin >= 30, "after %.1f ms of 30", now_ms() - begin);
     CHECK(qz_cancel_is_cancelled(parent));
@@ -76,22 +77,31 @@ static qz_status wait_a_while(void *c) { return qz_cancel_wait(c, 50); }
 
 /* A wait shares the token: it is not inside the handle, whose free has nobody to wait for. */
 static void freeing_disturbs_nobody(void) {
-    qz_cancel *parent = new_cancel(), *child = child_of(parent);
-    caller meant, lonely;
-    caller_start(&meant, wait_for_ever, child);
-    sleep_ms(20);
-    free_cancel(child);
-    EXPECT(qz_cancel_wait(child, 0), QZ_ERR_FREED);
-    sleep_ms(20);
-    EXPECT(qz_cancel_cancel(parent), QZ_OK);
-    CHECK(caller_join(&meant) == QZ_OK);
-    free_cancel(parent);
+    /* Nothing tells who waits: whoever was not in its call when the handle went finds it freed, and is given longer. */
+    qz_status meant_got = QZ_ERR_FREED, lonely_got = QZ_ERR_FREED;
+    for (int pause = 20; pause < 10000 && meant_got == QZ_ERR_FREED; pause *= 2) {
+        qz_cancel *parent = new_cancel(), *child = child_of(parent);
+        caller meant;
+        caller_start(&meant, wait_for_ever, child);
+        sleep_ms(pause);
+        free_cancel(child);
+        EXPECT(qz_cancel_wait(child, 0), QZ_ERR_FREED);
+        sleep_ms(20);
+        EXPECT(qz_cancel_cancel(parent), QZ_OK);
+        meant_got = caller_join(&meant);
+        free_cancel(parent);
+    }
+    CHECK(meant_got == QZ_OK);
 
-    qz_cancel *alone = new_cancel();
-    caller_start(&lonely, wait_a_while, alone);
-    sleep_ms(10);
-    free_cancel(alone);
-    CHECK(caller_join(&lonely) == QZ_ERR_TIMEOUT); /* nobody can cancel it any more; freeing did not */
+    for (int pause = 10; pause < 10000 && lonely_got == QZ_ERR_FREED; pause *= 2) {
+        qz_cancel *alone = new_cancel();
+        caller lonely;
+        caller_start(&lonely, wait_a_while, alone);
+        sleep_ms(pause);
+        free_cancel(alone);
+        lonely_got = caller_join(&lonely);
+    }
+    CHECK(lonely_got == QZ_ERR_TIMEOUT); /* nobody can cancel it any more; freeing did not */
 }
 
 int main(void) {

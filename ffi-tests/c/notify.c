@@ -82,7 +82,12 @@ static void one_or_all_are_woken(void) {
     sleep_ms(20);
     EXPECT(qz_handle_get_info(QZ_HANDLE(n), &info, sizeof info), QZ_OK);
     CHECK(info.in_flight == N - 2);
-    EXPECT(qz_notify_all(n), QZ_OK);
+    /* Once, unless somebody is in the call and still not in line. */
+    do {
+        EXPECT(qz_notify_all(n), QZ_OK);
+        sleep_ms(20);
+        EXPECT(qz_handle_get_info(QZ_HANDLE(n), &info, sizeof info), QZ_OK);
+    } while (info.in_flight > 0);
     for (int i = 0; i < N; i++) CHECK(caller_join(&callers[i]) == QZ_OK);
     EXPECT(qz_notify_wait(n, 0, NULL), QZ_ERR_TIMEOUT);
     EXPECT(qz_notify_free(n, 0), QZ_OK);

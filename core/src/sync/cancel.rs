@@ -82,6 +82,17 @@ impl Node {
     }
 }
 
+/// Whoever is the last share of its parent drops that, too, and so on: one after the other, since a line may be longer than a
+/// stack is deep.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(mut parent) = next.and_then(Shared::into_inner) {
+            next = parent.parent.take();
+        }
+    }
+}
+
 impl CancelToken {
     /// A token that is not cancelled.
     ///

@@ -114,8 +114,10 @@ struct Waiter<'a> {
 
 impl Metrics {
     fn waiter(&self) -> Waiter<'_> {
+        // Looked at first: whoever sees it counted knows that it waits since before.
+        let since = now();
         self.waiters.fetch_add(1, Ordering::Relaxed);
-        Waiter { metrics: self, since: now() }
+        Waiter { metrics: self, since }
     }
 
     /// By the new holder.

@@ -10,7 +10,7 @@
 //! | permit | made | owner | means |
 //! |---|---|---|---|
 //! | there | – | nobody | empty |
-//! | out | – | a thread | being made: that thread runs the initialiser, or polls the future that does |
+//! | out | – | a thread | being made: that thread runs the initialiser, or polls or drops the future that does |
 //! | out | – | nobody | being made by a future that is not polled now; or on its way to the first in line |
 //! | gone for good | yes | nobody | full |
 //!
@@ -47,7 +47,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem::forget;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use tokio::sync::{SemaphorePermit, TryAcquireError};
 
 /// A value that is made once, by whoever comes first, and then shared for as long as the cell lives.
@@ -96,6 +97,27 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.clear();
+    }
+}
+
+/// An initialiser that is a future: its code runs when it is polled, and when it is dropped.
+struct Initialiser<'a, F> {
+    owner: &'a Owner,
+    /// Until this is dropped.
+    future: Pin<&'a mut Option<F>>,
+}
+
+impl<F: Future> Initialiser<'_, F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        let _running = Running::on_this_thread(self.owner);
+        self.future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(context))
+    }
+}
+
+impl<F> Drop for Initialiser<'_, F> {
+    fn drop(&mut self) {
+        let _running = Running::on_this_thread(self.owner);
+        self.future.set(None);
     }
 }
 
@@ -203,12 +225,11 @@ impl<T> OnceCell<T> {
                     let _running = Running::on_this_thread(&self.owner);
                     init()
                 };
-                let mut init = pin!(init);
-                let polled = poll_fn(|context| {
-                    let _running = Running::on_this_thread(&self.owner);
-                    init.as_mut().poll(context)
-                });
-                polled.await.map(|value| turn.make(value)).map_err(OnceInitError::Failed)
+                let mut initialiser = Initialiser { owner: &self.owner, future: pin!(Some(init)) };
+                let answer = poll_fn(|context| initialiser.poll(context)).await;
+                // The permit is given back after the last of its code has run, as when this is dropped.
+                drop(initialiser);
+                answer.map(|value| turn.make(value)).map_err(OnceInitError::Failed)
             }
         }
     }

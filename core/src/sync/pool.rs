@@ -318,8 +318,10 @@ struct Waiting<'a, F: AsyncResourceFactory> {
 
 impl<F: AsyncResourceFactory> Waiting<'_, F> {
     fn begin(pool: &Inner<F>) -> Waiting<'_, F> {
+        // Looked at first: whoever sees it counted knows that it waits since before.
+        let since = deadline::now();
         pool.inventory.with(Inventory::begin_to_wait);
-        Waiting { pool, since: deadline::now() }
+        Waiting { pool, since }
     }
 }
 

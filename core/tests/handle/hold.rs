@@ -120,7 +120,7 @@ fn a_hundred_thousand_holds_of_one_thread_are_taken_and_released_in_time() {
         let took = start.elapsed();
         println!("the {wave} 100,000 holds: {took:?}");
         // A quarter of a second here; with a search from the first slot for each it is minutes.
-        assert!(took < Duration::from_secs(2), "the {wave} 100,000 holds took {took:?}");
+        assert!(took < LONG, "the {wave} 100,000 holds took {took:?}");
     }
     assert_eq!(token.try_free(), Ok(Freed::Destroyed));
     is_over(token, &fate);

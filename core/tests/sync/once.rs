@@ -199,6 +199,34 @@ fn an_initialiser_that_asks_for_its_own_value_is_told_so_at_once() {
     assert_eq!(Error::from(OnceInitError::<Infallible>::Deadlock), Error::Deadlock);
 }
 
+/// What an initialiser does while it is dropped half-way, or after it has answered, is its own code, too.
+#[test]
+fn an_initialiser_that_asks_while_it_is_dropped_is_told_so_at_once() {
+    struct Asks<'a>(&'a OnceCell<u32>, &'a AtomicU32);
+    impl Drop for Asks<'_> {
+        fn drop(&mut self) {
+            let asked = self.0.get_or_init(|| 1, Duration::from_millis(100).into());
+            assert_eq!(asked, Err(OnceInitError::Deadlock));
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (cell, asked) = (OnceCell::new(), AtomicU32::new(0));
+    let mut dropped = Box::pin(cell.get_or_init_async(|| async {
+        let _asks = Asks(&cell, &asked);
+        pending().await
+    }));
+    assert!(poll(dropped.as_mut()).is_pending());
+    drop(dropped);
+    let asks = Asks(&cell, &asked);
+    let mut failed = pin!(cell.get_or_try_init_async(|| std::future::poll_fn(move |_| {
+        let _ = &asks;
+        Poll::Ready(Err::<u32, _>("no"))
+    })));
+    assert_eq!(poll(failed.as_mut()), Poll::Ready(Err(OnceInitError::Failed("no"))));
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(cell.get_or_init(|| 2, Wait::NOT), Ok(&2), "nobody is thought to make it");
+}
+
 #[test]
 fn the_value_is_destroyed_with_the_cell_or_taken_out() {
     let value = Arc::new(());

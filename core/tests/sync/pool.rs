@@ -152,10 +152,13 @@ fn what_was_idle_too_long_goes_but_the_minimum_stays() {
     let pool = pool(PoolConfig { min_size: 1, idle_timeout: TICK, ..up_to(4) });
     let all = [(); 3].map(|()| pool.acquire(Wait::FOREVER).unwrap());
     assert_eq!(pool.maintain(), Some(TICK), "what is in use may be due after that time");
+    let start = Instant::now();
     drop(all);
     let next = pool.maintain().expect("there is a timeout");
-    assert!(next > Duration::ZERO && next <= TICK, "{next:?}");
-    assert!(pool.factory().destroyed().is_empty());
+    let destroyed = pool.factory().destroyed();
+    assert!(next <= TICK, "{next:?}");
+    // Unless this thread was kept from running for so long.
+    assert!(destroyed.is_empty() && next > Duration::ZERO || start.elapsed() >= TICK, "{next:?}, {destroyed:?}");
     std::thread::sleep(TICK + next);
     pool.maintain();
     assert_eq!(pool.factory().destroyed(), [(1, DestroyReason::Idle), (2, DestroyReason::Idle)]);
@@ -176,15 +179,21 @@ fn what_lived_too_long_goes_when_it_comes_back_is_taken_or_by_maintain() {
     std::thread::sleep(TICK * 2);
     drop(held);
     assert!(pool.factory().recycled.lock().unwrap().is_empty());
+    let start = Instant::now();
     let [first, second] = [(); 2].map(|()| pool.acquire(Wait::FOREVER).unwrap());
     drop(first);
     drop(second);
+    // Where this thread was kept from running for so long, they have gone as they came back.
+    let order = if start.elapsed() < TICK { [1, 3, 2, 4] } else { [1, 2, 3, 4] };
     std::thread::sleep(TICK * 2);
     assert_eq!(*pool.acquire(Wait::FOREVER).unwrap(), Thing(4));
     std::thread::sleep(TICK * 2);
     pool.maintain();
-    let expired = [1, 3, 2, 4].map(|number| (number, DestroyReason::Expired));
-    assert_eq!(pool.factory().destroyed(), expired);
+    let mut destroyed = pool.factory().destroyed();
+    if order.is_sorted() {
+        destroyed.sort_unstable_by_key(|(number, _)| *number);
+    }
+    assert_eq!(destroyed, order.map(|number| (number, DestroyReason::Expired)));
     assert_whole(&pool);
 }
 
@@ -288,6 +297,33 @@ fn the_factory_may_use_the_same_pool() {
     drop(taken);
     pool.close();
     assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(pool.stats().size, 0);
+}
+
+/// What is being destroyed is still one of those that there may be.
+#[test]
+fn a_warm_up_beside_one_that_leaves_makes_no_more_than_there_may_be() {
+    #[derive(Default)]
+    struct Warming(OnceLock<GenericPool<Warming>>, AtomicU32);
+    impl AsyncResourceFactory for Warming {
+        type Resource = ();
+        type Error = Broken;
+        async fn create(&self, _until: Deadline) -> Result<(), Broken> {
+            Ok(())
+        }
+        fn destroy(&self, (): (), _reason: DestroyReason) {
+            let pool = self.0.get().expect("it was set");
+            let there = pool.warm_up(2, WarmupStrategy::Fail, Wait::FOREVER).unwrap_or(0);
+            self.1.fetch_max(there + 1, Ordering::SeqCst);
+        }
+    }
+    let pool = GenericPool::new(Warming::default(), up_to(2)).unwrap();
+    assert!(pool.factory().0.set(pool.clone()).is_ok());
+    let [first, second] = [(); 2].map(|()| pool.acquire(Wait::FOREVER).unwrap());
+    drop(first);
+    second.discard();
+    assert_eq!(pool.factory().1.load(Ordering::SeqCst), 2, "there is one, and the one that leaves");
+    pool.close();
     assert_eq!(pool.stats().size, 0);
 }
 

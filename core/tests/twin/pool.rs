@@ -187,8 +187,6 @@ impl Twin {
         for _ in 0..target {
             let made = if self.closed {
                 return Err(PoolError::Closed);
-            } else if self.is_full() {
-                Err(PoolError::Interrupted(Interrupted::TimedOut))
             } else if self.size() >= target || self.idle.len() >= self.config.max_idle as usize {
                 break;
             } else {

@@ -123,10 +123,16 @@ impl<R> Inventory<R> {
         if self.closed {
             return Pick::Closed;
         }
-        if self.staying() >= target || self.size >= self.limits.max_size || self.has_enough_idle() {
+        if self.has_enough(target) || self.size >= self.limits.max_size {
             return Pick::Nothing;
         }
         self.make_room()
+    }
+
+    /// Whether `target` (or the maximal size) or more stay or as many are idle as may be, in an open pool. (One that leaves makes
+    /// room.)
+    pub(super) fn has_enough(&self, target: u32) -> bool {
+        !self.closed && (self.staying() >= target.min(self.limits.max_size) || self.has_enough_idle())
     }
 
     pub(super) fn created(&mut self) {

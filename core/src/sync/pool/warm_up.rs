@@ -19,6 +19,9 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
         wait.check().map_err(PoolError::Interrupted)?;
         let mut failures = Failures::new(strategy);
         for _ in 0..target.min(self.0.limits.max_size) {
+            if self.has_enough(target) {
+                break;
+            }
             let made = match self.place_within(wait).and_then(|place| self.reserve(place, target)) {
                 Ok(None) => break,
                 Ok(Some(_)) if wait.deadline().has_passed() => Err(PoolError::CreateInterrupted(Interrupted::TimedOut)),
@@ -40,6 +43,9 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
     pub async fn warm_up_async(&self, target: u32, strategy: WarmupStrategy) -> Result<u32, PoolError<F::Error>> {
         let mut failures = Failures::new(strategy);
         for _ in 0..target.min(self.0.limits.max_size) {
+            if self.has_enough(target) {
+                break;
+            }
             let made = match self.place().await.and_then(|place| self.reserve(place, target)) {
                 Ok(Some(reserved)) => reserved.create(Deadline::NEVER).await,
                 Ok(None) => break,
@@ -48,6 +54,11 @@ impl<F: AsyncResourceFactory> GenericPool<F> {
             failures.note(made.map(PooledResource::shelve))?;
         }
         self.judge(failures)
+    }
+
+    /// Before a place is waited for, which all may be out of.
+    fn has_enough(&self, target: u32) -> bool {
+        self.0.inventory.with(|inventory| inventory.has_enough(target))
     }
 
     fn reserve(&self, place: Place<F>, target: u32) -> Result<Option<Reserved<F>>, PoolError<F::Error>> {
