@@ -179,8 +179,10 @@ RULES = [
          "    if taken.is_some() {\n        inner.state.with(|state| state.let_go(&inner.poller));\n    }\n", "",
          "contract", "backend_nested"),
     Rule("calls-attach-late", "what is attached is on the list before it is in the set", COMPLETION_ATTACHED,
-         "        outer.poller.attach(&inner.poller)?;\n        state.attached.push(attached);\n        Ok(())\n    });\n",
-         "        state.attached.push(attached);\n        Ok(())\n    });\n    inner.watch();\n"
+         "        outer.poller.attach(&inner.poller)?;\n        let serial = state.attachments;\n        state.attachments += 1;\n"
+         "        state.attached.push(Attached { serial, ..attached });\n        Ok(())\n    });\n",
+         "        let serial = state.attachments;\n        state.attachments += 1;\n"
+         "        state.attached.push(Attached { serial, ..attached });\n        Ok(())\n    });\n    inner.watch();\n"
          "    let listed = listed.and_then(|()| outer.poller.attach(&inner.poller));\n", "model", "completion::attach_vs_detach"),
     Rule("calls-detach-visited", "what is detached while it is looked at has two drivers", COMPLETION_ENGINE,
          "            self.driver = Driver::OuterLeaves;\n", "            self.end_drive(poller);\n", "model", "completion::detach_vs_hand_out"),
@@ -194,6 +196,11 @@ RULES = [
          "            is_attached.then(|| self.engine.state.with(State::begin_visit))\n        });\n        let Some(begun)",
          "            is_attached\n        });\n        let begun = begun.then(|| self.engine.state.with(State::begin_visit));\n        let Some(begun)",
          "model", "completion::detach_vs_outer_poll"),
+    Rule("calls-detach-skips", "after a detachment during a round who stood behind is passed by", COMPLETION_ENGINE,
+         "let position = self.attached.partition_point(|attached| attached.serial < numbers.start);",
+         "let position = usize::try_from(numbers.start).unwrap_or(0);", "backend", "nested::a_detachment_during_a_round"),
+    Rule("calls-attach-round", "what is attached during a round belongs to it, without end", COMPLETION_DRIVE,
+         "0..engine.state.with(|state| state.attachments);", "0..u64::MAX;", "backend", "nested::what_is_attached_during_a_round"),
     Rule("calls-cancelled-before", "a call that was cancelled before takes what it wants", COMPLETION_CALL,
          "if !has_begun && this.token.is_cancelled()", "if false && has_begun", "contract", "backend_calls"),
     Rule("calls-token-deadline", "nobody looks at a call when its token's deadline passes", COMPLETION_CALL,

@@ -28,6 +28,8 @@ use std::io;
 #[derive(Clone)]
 pub(super) struct Attached {
     pub(super) engine: Shared<Engine>,
+    /// Of the attachments to one backend each has its own, later ones higher ones.
+    pub(super) serial: u64,
     /// If it is a handle, it is in flight while its calls are looked at: its free waits for that.
     #[cfg(not(loom))]
     handle: Option<Token<CompletionBackend>>,
@@ -53,6 +55,7 @@ impl Attached {
     pub(super) fn owned(engine: Shared<Engine>) -> Attached {
         Attached {
             engine,
+            serial: 0,
             #[cfg(not(loom))]
             handle: None,
         }
@@ -60,7 +63,7 @@ impl Attached {
 
     #[cfg(not(loom))]
     pub(super) fn handle(engine: Shared<Engine>, handle: Token<CompletionBackend>) -> Attached {
-        Attached { engine, handle: Some(handle) }
+        Attached { engine, serial: 0, handle: Some(handle) }
     }
 
     /// Begins a look at it, by the poll of `outer`.
@@ -74,7 +77,7 @@ impl Attached {
             Some(Err(_)) => return Ok(Found::Freed),
         };
         let begun = outer.state.with(|state| {
-            let is_attached = state.attached.iter().any(|attached| self.is_of(&attached.engine));
+            let is_attached = state.attached.iter().any(|attached| attached.serial == self.serial);
             is_attached.then(|| self.engine.state.with(State::begin_visit))
         });
         let Some(begun) = begun else { return Ok(Found::Detached) };
@@ -114,7 +117,9 @@ pub(super) fn attach(outer: &Shared<Engine>, attached: Attached) -> Result<(), A
     let listed = outer.state.with(|state| {
         state.attached.try_reserve(1).map_err(|_| AttachError::NoMemory)?;
         outer.poller.attach(&inner.poller)?;
-        state.attached.push(attached);
+        let serial = state.attachments;
+        state.attachments += 1;
+        state.attached.push(Attached { serial, ..attached });
         Ok(())
     });
     if listed.is_err() {

@@ -156,17 +156,17 @@ fn round(engine: &Shared<Engine>, begun: Begun, hand: &mut Hand<'_>) -> io::Resu
 
 /// The rounds of what is attached.
 fn look_inside(engine: &Shared<Engine>, hand: &mut Hand<'_>) -> io::Result<()> {
-    let mut position = 0;
-    while let Some(attached) = engine.state.with(|state| state.attached.get(position).cloned()) {
+    // By number: the list changes meanwhile. What is attached during the round is for the next one, so that the round ends.
+    let mut numbers = 0..engine.state.with(|state| state.attachments);
+    while let Some(attached) = engine.state.with(|state| state.first_attached(&numbers)) {
+        numbers.start = attached.serial + 1;
         let is_over = match attached.visit(engine)? {
             Found::Open(visit) => look_in(engine, &visit, hand)?,
             Found::Freed => true,
-            Found::Detached => continue,
+            Found::Detached => false,
         };
         if is_over {
             attached::detach(engine, &attached.engine);
-        } else {
-            position += 1;
         }
     }
     Ok(())

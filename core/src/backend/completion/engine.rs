@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::lock::Lock;
 use crate::shared::Shared;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::pin::Pin;
 
 /// See the file head.
@@ -41,7 +42,10 @@ pub(super) struct State {
     pub(super) ready: VecDeque<u32>,
     pub(super) done: VecDeque<Completion>,
     pub(super) timers: Timers,
+    /// In the order of their serial numbers.
     pub(super) attached: Vec<Attached>,
+    /// So many attachments there were: the serial number of the next one.
+    pub(super) attachments: u64,
     /// Descriptors that calls wait for.
     pub(super) descriptors: usize,
     /// Somebody may write to the wake descriptor, which only a look at the set finds.
@@ -86,6 +90,7 @@ impl Engine {
             done: VecDeque::new(),
             timers: Timers::new(),
             attached: Vec::new(),
+            attachments: 0,
             descriptors: 0,
             may_be_written: false,
             driver: Driver::Nobody,
@@ -310,6 +315,12 @@ impl State {
             poller.quiet();
         }
         self.set_timer(poller);
+    }
+
+    /// The first that is attached with one of these numbers.
+    pub(super) fn first_attached(&self, numbers: &Range<u64>) -> Option<Attached> {
+        let position = self.attached.partition_point(|attached| attached.serial < numbers.start);
+        self.attached.get(position).filter(|attached| attached.serial < numbers.end).cloned()
     }
 
     /// The backend that it is attached to begins to look.
