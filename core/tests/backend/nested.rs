@@ -186,6 +186,31 @@ fn what_is_attached_during_a_round_does_not_keep_it() {
     assert_eq!((over(&outer), over(&first)), (vec![(1, Ok(()))], vec![(1, Ok(()))]));
 }
 
+/// What is in a backend that was detached goes with it: by a call of that one, or of what is in it.
+#[test]
+fn what_is_inside_of_what_was_detached_is_handed_out_by_that() {
+    for is_deeper in [false, true] {
+        let [outer, middle] = [backend(), backend()].map(Arc::new);
+        let inner = backend();
+        outer.attach(&middle).expect("nobody drives it");
+        middle.attach(&inner).expect("nobody drives it");
+        let gate = Gate::default();
+        let both = [Arc::clone(&outer), Arc::clone(&middle)];
+        let caller = if is_deeper { &inner } else { &*middle };
+        run_when_opened(caller, &gate, move || {
+            assert!(both[0].detach(&both[1]));
+            assert!(matches!(both[1].poll(1, Deadline::PASSED, |_| {}), Err(PollError::Busy)), "until that look ends");
+        });
+        inner.submit(2, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+        inner.wake();
+        gate.open();
+        assert_eq!(over(&outer), [], "it drives neither any more");
+        let expected = if is_deeper { [2, 1] } else { [1, 2] };
+        assert_eq!(over(&middle), expected.map(|call| (call, Ok(()))));
+        assert_eq!(middle.poll(1, Deadline::PASSED, |_| {}).expect("woken"), 0);
+    }
+}
+
 #[test]
 fn what_is_over_is_handed_out_also_where_the_system_refuses_the_rest() {
     let [outer, inner] = [backend(), backend()];

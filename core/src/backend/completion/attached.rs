@@ -5,8 +5,9 @@
 //! | state | on the outer one's list, in its set | who looks at its calls | left by |
 //! |---|---|---|---|
 //! | outer | yes | nobody | the outer one's poll: outer looks; a detachment: nobody |
-//! | outer looks | yes | the outer one's poll | the end of that look: outer; a detachment: outer leaves |
+//! | outer looks | yes | the outer one's poll | the end of that look: outer; a detachment: outer leaves; of one further out: outer is left |
 //! | outer leaves | no | the outer one's poll, which hands out nothing of it any more | the end of that look: nobody |
+//! | outer is left | yes | a poll that does not drive the outer one any more, and hands out nothing of it | the end of that look: outer; a detachment: outer leaves |
 //! | nobody | no | nobody | a poll of its own, an attachment |
 //!
 //! # Invariants
@@ -15,7 +16,8 @@
 //! 2. What is on a list is driven by the backend whose list that is. So it is on one list at most, and one poll looks at it at most: that
 //!    of the outer one, which is one.
 //! 3. A look begins under the locks of both, the outer one's first, so that it cannot begin after a detachment. (The kernel refuses
-//!    circles, so there is no order the other way round.)
+//!    circles, so there is no order the other way round.) A detachment tells what is looked at further inside under the same locks: so
+//!    nothing of it is handed out after that, either.
 
 use crate::backend::completion::AttachError;
 use crate::backend::completion::engine::{Begun, Driver, Engine, State};
@@ -78,7 +80,7 @@ impl Attached {
         };
         let begun = outer.state.with(|state| {
             let is_attached = state.attached.iter().any(|attached| attached.serial == self.serial);
-            is_attached.then(|| self.engine.state.with(State::begin_visit))
+            (is_attached && state.is_handed_out()).then(|| self.engine.state.with(State::begin_visit))
         });
         let Some(begun) = begun else { return Ok(Found::Detached) };
         Ok(Found::Open(Visit {

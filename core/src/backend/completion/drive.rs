@@ -125,7 +125,7 @@ impl Hand<'_> {
             let most = batch.len().min(self.room - self.handed);
             let count = engine.state.with(|state| {
                 // What was detached meanwhile hands out by itself.
-                let count = if state.driver == Driver::OuterLeaves { 0 } else { state.done.len().min(most) };
+                let count = if state.is_handed_out() { state.done.len().min(most) } else { 0 };
                 batch.iter_mut().zip(state.done.drain(..count)).for_each(|(place, over)| *place = Some(over));
                 count
             });

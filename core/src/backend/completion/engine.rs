@@ -34,6 +34,8 @@ pub(super) enum Driver {
     OuterLooks,
     /// It is detached; the poll that looks at its calls just now has not left it yet.
     OuterLeaves,
+    /// The backend that it is attached to looks at its calls for a poll that does not drive that one any more.
+    OuterIsLeft,
 }
 
 /// What the lock protects.
@@ -329,6 +331,11 @@ impl State {
         self.begin_round()
     }
 
+    /// Whoever drives it may hand out what is over. Else it was detached from him, or what it is attached to was.
+    pub(super) fn is_handed_out(&self) -> bool {
+        !matches!(self.driver, Driver::OuterLeaves | Driver::OuterIsLeft)
+    }
+
     /// What was asked for by a wake-up, unless it is meant for somebody else than who takes it here: it is detached by now.
     pub(super) fn take_wake_up_of_visit(&mut self) -> bool {
         self.driver == Driver::OuterLooks && std::mem::take(&mut self.is_woken)
@@ -345,10 +352,23 @@ impl State {
 
     /// It is not attached any more. Whoever looks at its calls drives it up to the end of that look.
     pub(super) fn let_go(&mut self, poller: &Poller) {
-        if self.driver == Driver::OuterLooks {
+        if matches!(self.driver, Driver::OuterLooks | Driver::OuterIsLeft) {
             self.driver = Driver::OuterLeaves;
+            self.leave_inside();
         } else {
             self.end_drive(poller);
+        }
+    }
+
+    /// What is looked at further inside is looked at for nobody.
+    fn leave_inside(&self) {
+        for attached in &self.attached {
+            attached.engine.state.with(|state| {
+                if state.driver == Driver::OuterLooks {
+                    state.driver = Driver::OuterIsLeft;
+                    state.leave_inside();
+                }
+            });
         }
     }
 
