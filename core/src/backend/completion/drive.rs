@@ -103,7 +103,11 @@ pub(super) fn poll(
         }
         looked.map_err(PollError::Io)?;
         match next(engine, deadline) {
-            Next::Return(answer) => return answer,
+            Next::Return(answer) => {
+                drop(drive);
+                engine.ring_anew();
+                return answer;
+            }
             Next::Look => {}
             Next::Sleep(until) => listen(engine, until).map_err(PollError::Io)?,
         }

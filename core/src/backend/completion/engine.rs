@@ -158,6 +158,18 @@ impl Engine {
         })
     }
 
+    /// After a poll that handed out nothing: what it left to be done, here and further inside, is told as something new. The bell
+    /// may have rung before the poll, and an event loop may be told of changes alone.
+    pub(super) fn ring_anew(&self) {
+        self.state.with(|state| {
+            if state.is_watched && state.is_rung && state.has_work() {
+                self.poller.quiet();
+                self.poller.ring();
+            }
+            state.attached.iter().for_each(|attached| attached.engine.ring_anew());
+        });
+    }
+
     /// From now on its descriptor is readable whenever there is something to do.
     pub(super) fn watch(&self) {
         self.state.with(|state| {
