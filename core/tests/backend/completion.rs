@@ -7,6 +7,7 @@ use quiescent_core::sync::{CancelToken, OwnedSemaphorePermit, Semaphore};
 use quiescent_core::{Deadline, Error, Wait};
 use std::future::{pending, poll_fn, ready};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -142,6 +143,23 @@ fn a_panic_ends_one_call() {
     assert_eq!(over(&backend), [(1, Err(Error::Panic))]);
     gates.iter().for_each(Gate::open);
     assert_eq!(over(&backend), [(2, Err(Error::Panic)), (3, Ok(()))]);
+}
+
+#[test]
+fn a_panic_of_who_collects_loses_only_what_it_was_given() {
+    let backend = backend();
+    for call in 1..=5 {
+        backend.submit(call, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    }
+    let mut given = 0;
+    let put = |_| {
+        given += 1;
+        assert!(given < 2, "of the test");
+    };
+    let poll = AssertUnwindSafe(|| backend.poll(5, Deadline::PASSED, put));
+    catch_unwind(poll).expect_err("it panics at the second one");
+    assert_eq!(backend.pending(), 3);
+    assert_eq!(over(&backend), [3, 4, 5].map(|call| (call, Ok(()))));
 }
 
 #[test]

@@ -122,6 +122,23 @@ struct Hand<'a> {
     put: &'a mut dyn FnMut(Completion),
 }
 
+/// Completions that were taken out; those that are not handed on, because whoever collects them panics, are put back.
+struct Taken<'a, I: DoubleEndedIterator<Item = Completion>> {
+    engine: &'a Engine,
+    over: I,
+}
+
+impl<I: DoubleEndedIterator<Item = Completion>> Drop for Taken<'_, I> {
+    fn drop(&mut self) {
+        if let Some(last) = self.over.next_back() {
+            self.engine.state.with(|state| {
+                state.done.push_front(last);
+                self.over.by_ref().rev().for_each(|before| state.done.push_front(before));
+            });
+        }
+    }
+}
+
 impl Hand<'_> {
     fn take_from(&mut self, engine: &Engine) {
         while self.handed < self.room {
@@ -133,7 +150,8 @@ impl Hand<'_> {
                 batch.iter_mut().zip(state.done.drain(..count)).for_each(|(place, over)| *place = Some(over));
                 count
             });
-            batch.into_iter().flatten().for_each(&mut self.put);
+            let mut taken = Taken { engine, over: batch.into_iter().flatten() };
+            taken.over.by_ref().for_each(&mut self.put);
             self.handed += count;
             if count < most {
                 return;
