@@ -217,6 +217,13 @@ RULES = [
          "if !has_begun && this.token.is_cancelled()", "if false && has_begun", "contract", "backend_calls"),
     Rule("calls-token-deadline", "nobody looks at a call when its token's deadline passes", COMPLETION_CALL,
          "        turn.look_again(this.token.deadline());\n", "", "contract", "backend_calls"),
+    Rule("calls-token-late", "a token's deadline that is set while a call begins is not kept", COMPLETION_CALL,
+         "        if this.cancelled.poll(context).is_ready() || this.token.is_cancelled() {\n"
+         "            return Poll::Ready(Outcome::refused(Error::Cancelled));\n        }\n",
+         "        turn.look_again(this.token.deadline());\n        let turn = &Turn { name: turn.name, readiness: 0, look_again: Cell::new(Deadline::NEVER) };\n"
+         "        if this.cancelled.poll(context).is_ready() || this.token.is_cancelled() {\n"
+         "            return Poll::Ready(Outcome::refused(Error::Cancelled));\n        }\n",
+         "model", "completion::token_deadline"),
     Rule("calls-copy-removed", "a descriptor's copy stays in the set", COMPLETION_DESCRIPTOR,
          "            self.engine.poller.remove(self.descriptor.as_fd());\n", "", "contract", "backend_fd"),
     Rule("calls-file", "a regular file is refused", COMPLETION_DESCRIPTOR,

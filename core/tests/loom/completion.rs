@@ -5,11 +5,13 @@ use crate::{explore, explore_at_most, join, with};
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread::JoinHandle;
-use quiescent_core::backend::completion::{AttachError, CompletionBackend, Outcome, PollError};
-use quiescent_core::{Deadline, Wait};
+use quiescent_core::backend::completion::{AttachError, Completion, CompletionBackend, Outcome, PollError};
+use quiescent_core::sync::CancelToken;
+use quiescent_core::{Deadline, Error, Wait};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 /// What a call waits for: a flag, and the waker of whoever looked.
 struct Bed {
@@ -187,6 +189,26 @@ fn close_vs_poll() {
         join(raiser);
         join(closer);
         answer
+    });
+}
+
+/// A token is given a deadline while a call that it ends begins: the call ends at that deadline, if not before.
+#[test]
+fn token_deadline_vs_first_look() {
+    explore([()], || {
+        let bed = Bed::new();
+        let token = CancelToken::new().expect("memory");
+        let setter = with(&Arc::new(token.clone()), |token| token.cancel_at(Duration::from_secs(1).into()));
+        let backend = bed.backend();
+        let wait = Wait::FOREVER.or_cancelled(&token);
+        backend.submit(7, wait, std::future::pending::<Outcome>()).expect("memory");
+        join(setter).expect("our own");
+        // Each look at the clock is an eighth of a second.
+        let ended = (0..20).any(|_| {
+            let put = |over: Completion| assert_eq!(over.outcome, Outcome::refused(Error::Cancelled));
+            backend.poll(1, Deadline::PASSED, put).is_ok()
+        });
+        assert!(ended, "nobody looks at it at the deadline");
     });
 }
 
