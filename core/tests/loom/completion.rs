@@ -307,3 +307,20 @@ fn detach_vs_hand_out() {
         own
     });
 }
+
+/// The same with three levels, and the middle one is detached: what is inside of it from then on comes out of it.
+#[test]
+fn detach_of_the_middle_vs_hand_out() {
+    explore_at_most(3, [()], || {
+        let bed = Bed::new();
+        let [outer, middle] = [(); 2].map(|()| Arc::new(CompletionBackend::new(|_| {}).expect("memory")));
+        let inner = bed.backend();
+        middle.attach(&inner).expect("nobody drives it");
+        outer.attach(&middle).expect("nobody drives it");
+        let driver = with(&outer, |outer| poll(outer, Deadline::PASSED));
+        assert!(outer.detach(&middle));
+        inner.submit(7, Wait::FOREVER, std::future::ready(Outcome::DONE)).expect("memory");
+        assert_eq!(join(driver), "late");
+        assert_eq!(poll(&middle, Deadline::PASSED), "one");
+    });
+}
