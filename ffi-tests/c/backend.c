@@ -90,7 +90,9 @@ static void no_more_descriptors(void) {
 static qz_status call_poll_long(void *backend) {
     qz_completion one;
     size_t count = 77;
-    qz_status polled = qz_backend_poll(backend, &one, 1, 20000, &count);
+    qz_status polled;
+    do polled = qz_backend_poll(backend, &one, 1, 20000, &count);
+    while (polled == QZ_ERR_BUSY); /* whoever tries whether it is busy polls it, too */
     CHECK(count == (polled == QZ_OK ? 0 : 77));
     return polled;
 }
@@ -163,10 +165,11 @@ static void a_signal_handler_wakes(void) {
     CHECK(sigaction(SIGALRM, &action, &before) == 0);
     timer_t timer;
     struct itimerspec soon = {{0, 0}, {0, 20 * 1000000}};
+    double begin = now_ms();
     CHECK(timer_create(CLOCK_MONOTONIC, NULL, &timer) == 0 && timer_settime(timer, 0, &soon, NULL) == 0);
     len = 77;
-    EXPECT_AFTER(qz_backend_poll(backend, over, 8, 10000, &len), QZ_OK, 19);
-    CHECK(len == 0);
+    EXPECT(qz_backend_poll(backend, over, 8, 10000, &len), QZ_OK);
+    CHECK(len == 0 && now_ms() - begin >= 20 && now_ms() - begin < 20 + LATE_MS);
     EXPECT(qz_backend_poll(backend, over, 8, 0, &len), QZ_ERR_TIMEOUT); /* heard once */
     on_alarm(SIGALRM);
     CHECK(is_readable(descriptor_of(backend)));
@@ -204,17 +207,17 @@ static void the_descriptor_is_readable_exactly_while_there_is_something(void) {
     CHECK(!is_readable(fd));
     /* Deadlines, by the kernel's timer, also one that comes before another; one that is gone rings nobody. */
     qz_cancel *cancel = new_cancel();
-    EXPECT(qz_mutex_lock_async(mutex, 5000, NULL, backend, number(6)), QZ_OK);
-    EXPECT(qz_mutex_lock_async(mutex, 60, cancel, backend, number(7)), QZ_OK);
+    EXPECT(qz_mutex_lock_async(mutex, 60000, NULL, backend, number(6)), QZ_OK);
+    EXPECT(qz_mutex_lock_async(mutex, 1000, cancel, backend, number(7)), QZ_OK);
     double begin = now_ms();
     EXPECT(qz_mutex_lock_async(mutex, 25, NULL, backend, number(8)), QZ_OK);
-    CHECK(!is_readable(fd));
-    CHECK(is_readable_within(fd, 4000) && now_ms() - begin >= 24);
+    CHECK(!is_readable(fd) || now_ms() - begin >= 25);
+    CHECK(is_readable_within(fd, 10000) && now_ms() - begin >= 25);
     (void)EXPECT_COMPLETION(backend, "qz_mutex_lock_async", 8, QZ_ERR_TIMEOUT);
     EXPECT(qz_cancel_cancel(cancel), QZ_OK);
     CHECK(is_readable(fd));
     (void)EXPECT_COMPLETION(backend, "qz_mutex_lock_async", 7, QZ_ERR_CANCELLED);
-    CHECK(!is_readable_within(fd, 80));
+    CHECK(!is_readable_within(fd, 1100));
     /* And a wake-up is something. */
     EXPECT(qz_backend_wake(backend), QZ_OK);
     CHECK(is_readable(fd));

@@ -182,7 +182,8 @@ impl CompletionBackend {
     /// Drives the backend on this thread until a call is over, and hands the completions to `put`, `room` at most. Answers how many;
     /// none: it was woken by [`CompletionBackend::wake`]. One poll at a time.
     ///
-    /// Blocks up to `deadline`; one that has passed still looks at everything once. Allocates nothing.
+    /// Blocks up to `deadline`; one that has passed still looks at everything once. Allocates nothing. If `put` panics, the next poll hands
+    /// out what it was not given yet.
     ///
     /// # Errors
     /// [`PollError`]; nothing was handed out.

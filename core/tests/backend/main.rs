@@ -11,6 +11,8 @@ mod completion;
 mod completion_twin;
 mod container;
 mod desk;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod edges;
 #[cfg(unix)]
 mod event;
 #[cfg(windows)]

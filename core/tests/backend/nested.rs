@@ -5,12 +5,13 @@ use quiescent_core::backend::completion::{
     AttachError, CompletionBackend, FAILED, Outcome, PollError, READABLE, WRITABLE, WaitDescriptorError,
 };
 use quiescent_core::{Deadline, Error, Freed, Token, Wait};
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::time::Duration;
 
 /// The one completion that a poll hands out: user data, value.
@@ -135,6 +136,79 @@ fn what_a_call_runs_may_free_the_attached_handle_that_it_is_on() {
     assert_eq!(over(&outer), [(1, Ok(()))], "handed out, by the poll that then was the last one out");
     assert_eq!(inner.free(Duration::ZERO), Ok(Freed::AlreadyFreed));
     assert!(!discarded.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_detachment_during_a_round_skips_nobody() {
+    let [outer, first] = [backend(), backend()].map(Arc::new);
+    let second = backend();
+    outer.attach(&first).expect("nobody drives it");
+    outer.attach(&second).expect("nobody drives it");
+    let gate = Gate::default();
+    let both = [Arc::clone(&outer), Arc::clone(&first)];
+    run_when_opened(&first, &gate, move || assert!(both[0].detach(&both[1])));
+    second.submit(2, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+    gate.open();
+    assert_eq!(over(&outer), [(2, Ok(()))], "it was over before the poll began");
+    assert_eq!(over(&first), [(1, Ok(()))]);
+}
+
+/// Two that take turns: each look at a call of one attaches the other.
+#[test]
+fn what_is_attached_during_a_round_does_not_keep_it() {
+    let [outer, first, second] = [backend(), backend(), backend()].map(Arc::new);
+    let looks = Arc::new(AtomicUsize::new(0));
+    let gates = [Gate::default(), Gate::default()];
+    for (own, other, gate) in [(&first, &second, &gates[0]), (&second, &first, &gates[1])] {
+        let [outer, here, next] = [&outer, own, other].map(Arc::clone);
+        let (looks, passed) = (Arc::clone(&looks), gate.clone().passed());
+        let turn = async move {
+            passed.await;
+            poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if looks.fetch_add(1, Ordering::Relaxed) > 100 {
+                    return Poll::Ready(Outcome::DONE);
+                }
+                assert!(outer.detach(&here));
+                outer.attach(&next).expect("nobody drives it");
+                Poll::Pending
+            })
+            .await
+        };
+        own.submit(1, Wait::FOREVER, turn).expect("memory");
+        gate.open();
+    }
+    outer.attach(&first).expect("nobody drives it");
+    assert_eq!(over(&outer), []);
+    assert_eq!(looks.load(Ordering::Relaxed), 1);
+    // They hold each other.
+    looks.store(1000, Ordering::Relaxed);
+    assert_eq!((over(&outer), over(&first)), (vec![(1, Ok(()))], vec![(1, Ok(()))]));
+}
+
+/// What is in a backend that was detached goes with it: by a call of that one, or of what is in it.
+#[test]
+fn what_is_inside_of_what_was_detached_is_handed_out_by_that() {
+    for is_deeper in [false, true] {
+        let [outer, middle] = [backend(), backend()].map(Arc::new);
+        let inner = backend();
+        outer.attach(&middle).expect("nobody drives it");
+        middle.attach(&inner).expect("nobody drives it");
+        let gate = Gate::default();
+        let both = [Arc::clone(&outer), Arc::clone(&middle)];
+        let caller = if is_deeper { &inner } else { &*middle };
+        run_when_opened(caller, &gate, move || {
+            assert!(both[0].detach(&both[1]));
+            assert!(matches!(both[1].poll(1, Deadline::PASSED, |_| {}), Err(PollError::Busy)), "until that look ends");
+        });
+        inner.submit(2, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+        inner.wake();
+        gate.open();
+        assert_eq!(over(&outer), [], "it drives neither any more");
+        let expected = if is_deeper { [2, 1] } else { [1, 2] };
+        assert_eq!(over(&middle), expected.map(|call| (call, Ok(()))));
+        assert_eq!(middle.poll(1, Deadline::PASSED, |_| {}).expect("woken"), 0);
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -124,21 +126,26 @@ fn a_signal_neither_ends_the_sleep_nor_prolongs_it() {
     }
     in_time(|| {
         let [here, mut there] = pair();
+        let is_past = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_past);
         let sleeper = std::thread::spawn(move || {
             let start = Instant::now();
             let in_vain = here.as_fd().poll(&only(true, false), Deadline::after(Duration::from_millis(100)));
             let slept = start.elapsed();
+            told.store(true, Ordering::Relaxed);
             let then = here.as_fd().poll(&only(true, false), Deadline::NEVER);
             (in_vain.expect("a signal is no error"), slept, then.expect("a signal is no error"))
         });
-        let signal = |times| {
-            for _ in 0..times {
-                std::thread::sleep(Duration::from_millis(3));
-                // SAFETY: the thread was not joined yet.
-                assert_eq!(unsafe { libc::pthread_kill(sleeper.as_pthread_t(), libc::SIGUSR1) }, 0);
-            }
+        let signal = || {
+            std::thread::sleep(Duration::from_millis(3));
+            // SAFETY: the thread was not joined yet.
+            assert_eq!(unsafe { libc::pthread_kill(sleeper.as_pthread_t(), libc::SIGUSR1) }, 0);
         };
-        signal(60);
+        // Whenever it comes to run.
+        while !is_past.load(Ordering::Relaxed) {
+            signal();
+        }
+        (0..20).for_each(|_| signal());
         there.write_all(b"a").expect("room");
         let (in_vain, slept, then) = sleeper.join().expect("no panic");
         assert!(!in_vain && then);

@@ -5,11 +5,13 @@ use crate::{explore, explore_at_most, join, with};
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread::JoinHandle;
-use quiescent_core::backend::completion::{AttachError, CompletionBackend, Outcome, PollError};
-use quiescent_core::{Deadline, Wait};
+use quiescent_core::backend::completion::{AttachError, Completion, CompletionBackend, Outcome, PollError};
+use quiescent_core::sync::CancelToken;
+use quiescent_core::{Deadline, Error, Wait};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 /// What a call waits for: a flag, and the waker of whoever looked.
 struct Bed {
@@ -190,6 +192,26 @@ fn close_vs_poll() {
     });
 }
 
+/// A token is given a deadline while a call that it ends begins: the call ends at that deadline, if not before.
+#[test]
+fn token_deadline_vs_first_look() {
+    explore([()], || {
+        let bed = Bed::new();
+        let token = CancelToken::new().expect("memory");
+        let setter = with(&Arc::new(token.clone()), |token| token.cancel_at(Duration::from_secs(1).into()));
+        let backend = bed.backend();
+        let wait = Wait::FOREVER.or_cancelled(&token);
+        backend.submit(7, wait, std::future::pending::<Outcome>()).expect("memory");
+        join(setter).expect("our own");
+        // Each look at the clock is an eighth of a second.
+        let ended = (0..20).any(|_| {
+            let put = |over: Completion| assert_eq!(over.outcome, Outcome::refused(Error::Cancelled));
+            backend.poll(1, Deadline::PASSED, put).is_ok()
+        });
+        assert!(ended, "nobody looks at it at the deadline");
+    });
+}
+
 /// The backend ends while what is waited for comes: the call is discarded, once, and the wake-up touches nothing.
 #[test]
 fn drop_vs_wake() {
@@ -283,5 +305,22 @@ fn detach_vs_hand_out() {
             assert_eq!(poll(&inner, Deadline::NEVER), "one");
         }
         own
+    });
+}
+
+/// The same with three levels, and the middle one is detached: what is inside of it from then on comes out of it.
+#[test]
+fn detach_of_the_middle_vs_hand_out() {
+    explore_at_most(3, [()], || {
+        let bed = Bed::new();
+        let [outer, middle] = [(); 2].map(|()| Arc::new(CompletionBackend::new(|_| {}).expect("memory")));
+        let inner = bed.backend();
+        middle.attach(&inner).expect("nobody drives it");
+        outer.attach(&middle).expect("nobody drives it");
+        let driver = with(&outer, |outer| poll(outer, Deadline::PASSED));
+        assert!(outer.detach(&middle));
+        inner.submit(7, Wait::FOREVER, std::future::ready(Outcome::DONE)).expect("memory");
+        assert_eq!(join(driver), "late");
+        assert_eq!(poll(&middle, Deadline::PASSED), "one");
     });
 }

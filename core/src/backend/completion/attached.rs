@@ -5,8 +5,9 @@
 //! | state | on the outer one's list, in its set | who looks at its calls | left by |
 //! |---|---|---|---|
 //! | outer | yes | nobody | the outer one's poll: outer looks; a detachment: nobody |
-//! | outer looks | yes | the outer one's poll | the end of that look: outer; a detachment: outer leaves |
+//! | outer looks | yes | the outer one's poll | the end of that look: outer; a detachment: outer leaves; of one further out: outer is left |
 //! | outer leaves | no | the outer one's poll, which hands out nothing of it any more | the end of that look: nobody |
+//! | outer is left | yes | a poll that does not drive the outer one any more, and hands out nothing of it | the end of that look: outer; a detachment: outer leaves |
 //! | nobody | no | nobody | a poll of its own, an attachment |
 //!
 //! # Invariants
@@ -15,7 +16,8 @@
 //! 2. What is on a list is driven by the backend whose list that is. So it is on one list at most, and one poll looks at it at most: that
 //!    of the outer one, which is one.
 //! 3. A look begins under the locks of both, the outer one's first, so that it cannot begin after a detachment. (The kernel refuses
-//!    circles, so there is no order the other way round.)
+//!    circles, so there is no order the other way round.) A detachment tells what is looked at further inside under the same locks: so
+//!    nothing of it is handed out after that, either.
 
 use crate::backend::completion::AttachError;
 use crate::backend::completion::engine::{Begun, Driver, Engine, State};
@@ -28,6 +30,8 @@ use std::io;
 #[derive(Clone)]
 pub(super) struct Attached {
     pub(super) engine: Shared<Engine>,
+    /// Of the attachments to one backend each has its own, later ones higher ones.
+    pub(super) serial: u64,
     /// If it is a handle, it is in flight while its calls are looked at: its free waits for that.
     #[cfg(not(loom))]
     handle: Option<Token<CompletionBackend>>,
@@ -53,6 +57,7 @@ impl Attached {
     pub(super) fn owned(engine: Shared<Engine>) -> Attached {
         Attached {
             engine,
+            serial: 0,
             #[cfg(not(loom))]
             handle: None,
         }
@@ -60,7 +65,7 @@ impl Attached {
 
     #[cfg(not(loom))]
     pub(super) fn handle(engine: Shared<Engine>, handle: Token<CompletionBackend>) -> Attached {
-        Attached { engine, handle: Some(handle) }
+        Attached { engine, serial: 0, handle: Some(handle) }
     }
 
     /// Begins a look at it, by the poll of `outer`.
@@ -74,8 +79,8 @@ impl Attached {
             Some(Err(_)) => return Ok(Found::Freed),
         };
         let begun = outer.state.with(|state| {
-            let is_attached = state.attached.iter().any(|attached| self.is_of(&attached.engine));
-            is_attached.then(|| self.engine.state.with(State::begin_visit))
+            let is_attached = state.attached.iter().any(|attached| attached.serial == self.serial);
+            (is_attached && state.is_handed_out()).then(|| self.engine.state.with(State::begin_visit))
         });
         let Some(begun) = begun else { return Ok(Found::Detached) };
         Ok(Found::Open(Visit {
@@ -114,7 +119,9 @@ pub(super) fn attach(outer: &Shared<Engine>, attached: Attached) -> Result<(), A
     let listed = outer.state.with(|state| {
         state.attached.try_reserve(1).map_err(|_| AttachError::NoMemory)?;
         outer.poller.attach(&inner.poller)?;
-        state.attached.push(attached);
+        let serial = state.attachments;
+        state.attachments += 1;
+        state.attached.push(Attached { serial, ..attached });
         Ok(())
     });
     if listed.is_err() {

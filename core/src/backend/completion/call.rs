@@ -116,11 +116,12 @@ impl<S: Step, C: Future<Output = ()> + Send> Step for Cancellable<S, C> {
         if let Poll::Ready(outcome) = this.step.step(context, turn) {
             return Poll::Ready(outcome);
         }
-        // Looked up each time: a token's deadline may be set while somebody waits, who is woken for it; but nobody is woken at it.
-        turn.look_again(this.token.deadline());
         if this.cancelled.poll(context).is_ready() || this.token.is_cancelled() {
             return Poll::Ready(Outcome::refused(Error::Cancelled));
         }
+        // Looked up each time: a token's deadline may be set while somebody waits, who is woken for it; but nobody is woken at it. Once it
+        // waits: who sets an earlier one after this wakes it.
+        turn.look_again(this.token.deadline());
         Poll::Pending
     }
 

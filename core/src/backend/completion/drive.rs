@@ -103,7 +103,11 @@ pub(super) fn poll(
         }
         looked.map_err(PollError::Io)?;
         match next(engine, deadline) {
-            Next::Return(answer) => return answer,
+            Next::Return(answer) => {
+                drop(drive);
+                engine.ring_anew();
+                return answer;
+            }
             Next::Look => {}
             Next::Sleep(until) => listen(engine, until).map_err(PollError::Io)?,
         }
@@ -118,6 +122,23 @@ struct Hand<'a> {
     put: &'a mut dyn FnMut(Completion),
 }
 
+/// Completions that were taken out; those that are not handed on, because whoever collects them panics, are put back.
+struct Taken<'a, I: DoubleEndedIterator<Item = Completion>> {
+    engine: &'a Engine,
+    over: I,
+}
+
+impl<I: DoubleEndedIterator<Item = Completion>> Drop for Taken<'_, I> {
+    fn drop(&mut self) {
+        if let Some(last) = self.over.next_back() {
+            self.engine.state.with(|state| {
+                state.done.push_front(last);
+                self.over.by_ref().rev().for_each(|before| state.done.push_front(before));
+            });
+        }
+    }
+}
+
 impl Hand<'_> {
     fn take_from(&mut self, engine: &Engine) {
         while self.handed < self.room {
@@ -125,11 +146,12 @@ impl Hand<'_> {
             let most = batch.len().min(self.room - self.handed);
             let count = engine.state.with(|state| {
                 // What was detached meanwhile hands out by itself.
-                let count = if state.driver == Driver::OuterLeaves { 0 } else { state.done.len().min(most) };
+                let count = if state.is_handed_out() { state.done.len().min(most) } else { 0 };
                 batch.iter_mut().zip(state.done.drain(..count)).for_each(|(place, over)| *place = Some(over));
                 count
             });
-            batch.into_iter().flatten().for_each(&mut self.put);
+            let mut taken = Taken { engine, over: batch.into_iter().flatten() };
+            taken.over.by_ref().for_each(&mut self.put);
             self.handed += count;
             if count < most {
                 return;
@@ -156,17 +178,17 @@ fn round(engine: &Shared<Engine>, begun: Begun, hand: &mut Hand<'_>) -> io::Resu
 
 /// The rounds of what is attached.
 fn look_inside(engine: &Shared<Engine>, hand: &mut Hand<'_>) -> io::Result<()> {
-    let mut position = 0;
-    while let Some(attached) = engine.state.with(|state| state.attached.get(position).cloned()) {
+    // By number: the list changes meanwhile. What is attached during the round is for the next one, so that the round ends.
+    let mut numbers = 0..engine.state.with(|state| state.attachments);
+    while let Some(attached) = engine.state.with(|state| state.first_attached(&numbers)) {
+        numbers.start = attached.serial + 1;
         let is_over = match attached.visit(engine)? {
             Found::Open(visit) => look_in(engine, &visit, hand)?,
             Found::Freed => true,
-            Found::Detached => continue,
+            Found::Detached => false,
         };
         if is_over {
             attached::detach(engine, &attached.engine);
-        } else {
-            position += 1;
         }
     }
     Ok(())

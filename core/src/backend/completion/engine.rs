@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::lock::Lock;
 use crate::shared::Shared;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::pin::Pin;
 
 /// See the file head.
@@ -33,6 +34,8 @@ pub(super) enum Driver {
     OuterLooks,
     /// It is detached; the poll that looks at its calls just now has not left it yet.
     OuterLeaves,
+    /// The backend that it is attached to looks at its calls for a poll that does not drive that one any more.
+    OuterIsLeft,
 }
 
 /// What the lock protects.
@@ -41,7 +44,10 @@ pub(super) struct State {
     pub(super) ready: VecDeque<u32>,
     pub(super) done: VecDeque<Completion>,
     pub(super) timers: Timers,
+    /// In the order of their serial numbers.
     pub(super) attached: Vec<Attached>,
+    /// So many attachments there were: the serial number of the next one.
+    pub(super) attachments: u64,
     /// Descriptors that calls wait for.
     pub(super) descriptors: usize,
     /// Somebody may write to the wake descriptor, which only a look at the set finds.
@@ -86,6 +92,7 @@ impl Engine {
             done: VecDeque::new(),
             timers: Timers::new(),
             attached: Vec::new(),
+            attachments: 0,
             descriptors: 0,
             may_be_written: false,
             driver: Driver::Nobody,
@@ -149,6 +156,18 @@ impl Engine {
                 }
             }
         })
+    }
+
+    /// After a poll that handed out nothing: what it left to be done, here and further inside, is told as something new. The bell
+    /// may have rung before the poll, and an event loop may be told of changes alone.
+    pub(super) fn ring_anew(&self) {
+        self.state.with(|state| {
+            if state.is_watched && state.is_rung && state.has_work() {
+                self.poller.quiet();
+                self.poller.ring();
+            }
+            state.attached.iter().for_each(|attached| attached.engine.ring_anew());
+        });
     }
 
     /// From now on its descriptor is readable whenever there is something to do.
@@ -312,10 +331,21 @@ impl State {
         self.set_timer(poller);
     }
 
+    /// The first that is attached with one of these numbers.
+    pub(super) fn first_attached(&self, numbers: &Range<u64>) -> Option<Attached> {
+        let position = self.attached.partition_point(|attached| attached.serial < numbers.start);
+        self.attached.get(position).filter(|attached| attached.serial < numbers.end).cloned()
+    }
+
     /// The backend that it is attached to begins to look.
     pub(super) fn begin_visit(&mut self) -> Begun {
         self.driver = Driver::OuterLooks;
         self.begin_round()
+    }
+
+    /// Whoever drives it may hand out what is over. Else it was detached from him, or what it is attached to was.
+    pub(super) fn is_handed_out(&self) -> bool {
+        !matches!(self.driver, Driver::OuterLeaves | Driver::OuterIsLeft)
     }
 
     /// What was asked for by a wake-up, unless it is meant for somebody else than who takes it here: it is detached by now.
@@ -334,10 +364,23 @@ impl State {
 
     /// It is not attached any more. Whoever looks at its calls drives it up to the end of that look.
     pub(super) fn let_go(&mut self, poller: &Poller) {
-        if self.driver == Driver::OuterLooks {
+        if matches!(self.driver, Driver::OuterLooks | Driver::OuterIsLeft) {
             self.driver = Driver::OuterLeaves;
+            self.leave_inside();
         } else {
             self.end_drive(poller);
+        }
+    }
+
+    /// What is looked at further inside is looked at for nobody.
+    fn leave_inside(&self) {
+        for attached in &self.attached {
+            attached.engine.state.with(|state| {
+                if state.driver == Driver::OuterLooks {
+                    state.driver = Driver::OuterIsLeft;
+                    state.leave_inside();
+                }
+            });
         }
     }
 
