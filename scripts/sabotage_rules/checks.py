@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Check:
     name: str
-    # Its directory below target. The one of other builds where nothing that these use is overwritten: then what all depend on
-    # is compiled already.
+    # Its directory below target: the one of other builds where that spares compiling what all depend on.
     target: str
     arguments: list
     environment: dict = field(default_factory=dict)

@@ -2,8 +2,8 @@
 
 use crate::completion::{Gate, backend, is_readable, over};
 use quiescent_core::Wait;
-use quiescent_core::backend::completion::CompletionBackend;
-use std::future::poll_fn;
+use quiescent_core::backend::completion::{CompletionBackend, Outcome};
+use std::future::{poll_fn, ready};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::task::Poll;
 
@@ -38,6 +38,26 @@ fn the_descriptor_tells_anew_after_a_poll_that_found_nothing() {
         assert_eq!(over(&outer), [(1, Ok(()))]);
         assert_eq!(over(&outer), []);
         assert!(!edges.is_told() && !is_readable(&outer));
+    }
+}
+
+/// What came while a backend was attached is told again when it is its own: whoever was told then could not poll it.
+#[test]
+fn the_descriptor_tells_anew_after_a_detachment() {
+    for is_nested in [false, true] {
+        let [outer, inner, innermost] = [backend(), backend(), backend()];
+        outer.attach(&inner).expect("nobody drives it");
+        let edges = Edges::of(&inner);
+        if is_nested {
+            inner.attach(&innermost).expect("nobody drives it");
+        }
+        let backend = if is_nested { &innermost } else { &inner };
+        backend.submit(1, Wait::FOREVER, ready(Outcome::DONE)).expect("memory");
+        assert!(edges.is_told() && !edges.is_told());
+        assert!(outer.detach(&inner));
+        assert!(edges.is_told(), "there is a completion");
+        assert_eq!(over(&inner), [(1, Ok(()))]);
+        assert!(!edges.is_told() && !is_readable(&inner));
     }
 }
 

@@ -55,6 +55,16 @@ fn added_up_to_the_maximum_counting_those_that_are_out() {
     semaphore.add(3).unwrap();
 }
 
+/// Before tokio 1.51.1 that opened it again.
+#[test]
+fn forgotten_after_the_close() {
+    let semaphore = semaphore(2, 2);
+    semaphore.close();
+    assert_eq!(semaphore.forget(1), 1);
+    assert!(semaphore.is_closed());
+    assert_eq!(semaphore.try_acquire(1).unwrap_err(), TryAcquireError::Closed);
+}
+
 #[test]
 fn split_and_merged() {
     let (semaphore, other) = (Arc::new(semaphore(5, 5)), Arc::new(semaphore(5, 5)));

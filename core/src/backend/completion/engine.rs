@@ -158,16 +158,9 @@ impl Engine {
         })
     }
 
-    /// After a poll that handed out nothing: what it left to be done, here and further inside, is told as something new. The bell
-    /// may have rung before the poll, and an event loop may be told of changes alone.
+    /// See [`State::ring_anew`].
     pub(super) fn ring_anew(&self) {
-        self.state.with(|state| {
-            if state.is_watched && state.is_rung && state.has_work() {
-                self.poller.quiet();
-                self.poller.ring();
-            }
-            state.attached.iter().for_each(|attached| attached.engine.ring_anew());
-        });
+        self.state.with(|state| state.ring_anew(&self.poller));
     }
 
     /// From now on its descriptor is readable whenever there is something to do.
@@ -356,7 +349,7 @@ impl State {
     /// The backend that it is attached to does not look any more.
     pub(super) fn end_visit(&mut self, poller: &Poller) {
         if self.driver == Driver::OuterLeaves {
-            return self.end_drive(poller);
+            return self.end_attachment(poller);
         }
         self.driver = Driver::Outer;
         self.settle(poller);
@@ -368,7 +361,7 @@ impl State {
             self.driver = Driver::OuterLeaves;
             self.leave_inside();
         } else {
-            self.end_drive(poller);
+            self.end_attachment(poller);
         }
     }
 
@@ -382,6 +375,22 @@ impl State {
                 }
             });
         }
+    }
+
+    /// What is there to be done, here and further inside, is told as something new: to an event loop that is told of changes alone, if
+    /// the bell rang before a poll that left it, or before a detachment.
+    pub(super) fn ring_anew(&self, poller: &Poller) {
+        if self.is_watched && self.is_rung && self.has_work() {
+            poller.quiet();
+            poller.ring();
+        }
+        self.attached.iter().for_each(|attached| attached.engine.ring_anew());
+    }
+
+    /// It is not attached any more, and nobody looks at its calls.
+    fn end_attachment(&mut self, poller: &Poller) {
+        self.end_drive(poller);
+        self.ring_anew(poller);
     }
 
     /// The driver has gone.
