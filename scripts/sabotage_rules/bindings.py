@@ -1,4 +1,4 @@
-"""The C++ header."""
+"""The C++ header and the Python package."""
 
 from .rule import Rule
 
@@ -6,6 +6,7 @@ CPP_HANDLE = "include/quiescent/handle.hpp"
 CPP_POOL = "include/quiescent/pool.hpp"
 CPP_COMPLETION = "include/quiescent/completion.hpp"
 CPP_BACKEND = "include/quiescent/backend.hpp"
+PY_CALLS = "python/src/quiescent/_calls.py"
 
 RULES = [
     # The C++ header.
@@ -77,4 +78,11 @@ RULES = [
     Rule("cpp-gone", "a coroutine that was destroyed goes on", "include/quiescent/coroutine.hpp",
          "        if (submitted_) submitted_->waits", "        if (submitted_ && answer_) submitted_->waits", "cpp_header",
          "every_class_is_used_without_exceptions"),
+    # The Python package.
+    Rule("py-collected", "what the garbage collector frees within a call takes its place", PY_CALLS,
+         "    calls = _calls.get(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n"
+         "        # Not before: the garbage collector, or a signal's handler, may have made such a call, which took the empty list away.\n"
+         "        _calls[me] = calls\n",
+         "    calls = _calls.setdefault(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n",
+         "python", "its_tests_pass"),
 ]

@@ -126,10 +126,12 @@ def may_call_back(
     `of`: the handle, if nothing is called back as long as it is open. `refusals`: where refusals go, of a call that drives others.
     """
     me = threading.get_ident()
-    calls = _calls.setdefault(me, [])
+    calls = _calls.get(me, [])
     call, depth = _Call(refusals), len(calls)
-    calls.append(call)
     try:
+        calls.append(call)
+        # Not before: the garbage collector, or a signal's handler, may have made such a call, which took the empty list away.
+        _calls[me] = calls
         stop_at_the_end()
         if in_main_thread() and (of is None or qz.qz_handle_is_closing(of)):
             status = _without_signals(call, function, arguments)
@@ -191,11 +193,12 @@ def is_interrupted() -> bool:
 def run(callback: Callable[..., Any], *arguments: object) -> Any:
     """Runs a function of the user's in a callback. All of them run here."""
     me = threading.get_ident()
-    calls, callbacks = _calls.get(me), _callbacks.setdefault(me, [])
+    calls, callbacks = _calls.get(me), _callbacks.get(me, [])
     call, depth = calls[-1] if calls else None, len(callbacks)
     was_held_back = call is not None and bool(call.handlers)
-    callbacks.append(None)
     try:
+        callbacks.append(None)
+        _callbacks[me] = callbacks
         stop_at_the_end()
         if call is not None and was_held_back:
             call.let_signals_through()
