@@ -220,6 +220,37 @@ class Many(unittest.TestCase):
 
 
 class Misuses(unittest.TestCase):
+    def test_what_the_package_ends_by_itself_is_none(self):
+        """Nor is it freed again what a kind, `quiesce_all`, or a call that raises has ended."""
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        told = []
+        q.set_misuse_hook(lambda misuse, token: told.append(misuse))
+        q.set_misuse_level(q.MisuseLevel.COUNT)
+        try:
+            with q.Kind("closed") as kind:
+                handles = [q.Handle([], kind=kind) for _ in range(3)]
+            with q.Kind("closed within") as kind, q.Handle([], kind=kind) as handle:
+                kind.close()
+            mutex = q.Mutex()
+            q.quiesce_all()
+            pool, once = q.Pool(lambda _: [], max_size=1, recycle=interrupt), q.Once(on_destroy=interrupt)
+            once.set([])
+            with q.Kind("interrupted") as kind:
+                more = [q.Handle([], on_destroy=interrupt) for _ in range(3)] + [once, q.Handle([], kind=kind, on_destroy=interrupt)]
+                hold = pool.hold()
+                for end in (hold.release, more[0].free, more[1].try_free, lambda: q.free_many(more[2:3]), once.free, kind.close):
+                    self.assertRaises(KeyboardInterrupt, end)
+            pool.free()
+            del handles, handle, mutex, pool, once, kind, more, hold, end
+            gc.collect()
+            self.assertEqual(told, [])
+        finally:
+            q.set_misuse_hook(None)
+            q.set_misuse_level(q.MisuseLevel.IGNORE)
+
     def test_the_hook_is_told(self):
         told = []
         before = q.statistics()["double_free"]

@@ -7,6 +7,7 @@ CPP_POOL = "include/quiescent/pool.hpp"
 CPP_COMPLETION = "include/quiescent/completion.hpp"
 CPP_BACKEND = "include/quiescent/backend.hpp"
 PY_CALLS = "python/src/quiescent/_calls.py"
+PY_HANDLES = "python/src/quiescent/_handles.py"
 
 RULES = [
     # The C++ header.
@@ -85,4 +86,12 @@ RULES = [
          "        _calls[me] = calls\n",
          "    calls = _calls.setdefault(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n",
          "python", "its_tests_pass"),
+    Rule("py-over", "what a kind has ended is freed again when it is collected, which counts as a double free", PY_HANDLES,
+         "    if is_over(token):\n        return\n", "", "python", "its_tests_pass"),
+    Rule("py-over-with", "what a kind has ended is freed again at the end of a with", PY_HANDLES,
+         "if not self._forgotten.alive or is_over(self._token):", "if not self._forgotten.alive:", "python", "its_tests_pass"),
+    Rule("py-ended", "what was ended by a call that raised is ended again", PY_HANDLES,
+         "    try:\n        return check(may_call_back(call, of=of))\n    finally:\n        if answers and answers[0] >= 0:\n"
+         "            forgotten.detach()\n",
+         "    answer = check(may_call_back(call, of=of))\n    forgotten.detach()\n    return answer\n", "python", "its_tests_pass"),
 ]

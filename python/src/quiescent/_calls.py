@@ -28,6 +28,7 @@ only a destructor of the user's that gives a resource back even later could wake
 import atexit
 import ctypes
 import importlib
+import itertools
 import os
 import threading
 import time
@@ -49,6 +50,11 @@ _signal: Any = importlib.import_module("_signal")
 def in_main_thread() -> bool:
     """The only one in which Python runs signal handlers."""
     return threading.get_ident() == threading.main_thread().ident
+
+
+def in_one_step(results: "List[Any]", function: Callable[..., Any], *arguments: Any) -> None:
+    """Appends `function(*arguments)`. As both are done by C code, no signal handler of Python's runs in between."""
+    results.extend(itertools.starmap(function, (arguments,)))
 
 
 class _Call:

@@ -10,7 +10,7 @@ from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
 from ._callbacks import entries
 from ._calls import may_call_back
 from ._errors import Forked, check
-from ._handles import AnyHandle, Hold, no_pickle, obtain
+from ._handles import AnyHandle, Hold, end, is_over, no_pickle, obtain
 from ._library import qz
 
 T = TypeVar("T")
@@ -40,15 +40,14 @@ class Kind(AnyHandle):
     def close(self, timeout: Optional[float] = DEFAULT_TIMEOUT) -> int:
         """Ends it together with its handles; answers how many are left, because somebody is inside."""
         left = c_size_t()
-        check(may_call_back(qz.qz_kind_close, self._token, milliseconds(timeout), byref(left)))
-        self._forgotten.detach()
+        end(self._forgotten, qz.qz_kind_close, self._token, milliseconds(timeout), byref(left))
         return left.value
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         """Closes it, unless that has been done, and with it all of its handles."""
-        if self._forgotten.alive:
+        if self._forgotten.alive and not is_over(self._token):
             try:
                 self.close()
             except Forked:
