@@ -154,6 +154,35 @@ class Interrupts(Process):
             """
         )
 
+    def test_a_handler_that_raises_as_soon_as_it_may_keeps_no_other_from_its_place(self):
+        self.run_python(
+            """
+            from quiescent import _calls
+            class Signals:
+                def __getattr__(self, name):
+                    return getattr(real, name)
+                def signal(self, number, handler):
+                    real.signal(number, handler)
+                    if number == signal.SIGINT and handler is not interrupted:
+                        signal.raise_signal(signal.SIGINT)      # held back
+                    if number == signal.SIGTERM and handler is terminated:
+                        signal.raise_signal(signal.SIGTERM)     # let through
+            real, _calls._signal, seen = _calls._signal, Signals(), []
+            def interrupted(*_):
+                seen.append("interrupted")
+            def terminated(*_):
+                sys.exit("terminated")
+            signal.signal(signal.SIGINT, interrupted)
+            signal.signal(signal.SIGTERM, terminated)
+            try:
+                q.Mutex().free()
+            except SystemExit:
+                assert signal.getsignal(signal.SIGINT) is interrupted, signal.getsignal(signal.SIGINT)
+                assert seen == ["interrupted"], seen
+                print("done")
+            """
+        )
+
     def test_a_signal_wakes_who_waits_for_a_notify(self):
         self.run_python(
             """

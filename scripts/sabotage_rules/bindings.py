@@ -97,4 +97,9 @@ RULES = [
     Rule("py-give-back", "an interrupt while one result is given back loses those of the same poll", "python/src/quiescent/_completions.py",
          "            if not carry(error):  # within a poll it comes when all that the poll found has reached its future\n                raise\n",
          "            raise\n", "python", "its_tests_pass"),
+    Rule("py-let-through", "a signal handler that raises as soon as it may keeps others from their places", PY_CALLS,
+         "        finally:\n            if self.handlers:  # one", "        finally:\n            if False and self.handlers:  # one", "python", "its_tests_pass"),
+    Rule("py-noted", "a signal that was held back is lost where another's handler raises", PY_CALLS,
+         "        try:\n            call.let_signals_through()\n        finally:\n            if call.noted:\n                call.run_handlers()\n",
+         "        call.let_signals_through()\n        if call.noted:\n            call.run_handlers()\n", "python", "its_tests_pass"),
 ]

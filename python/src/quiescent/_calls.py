@@ -87,10 +87,15 @@ class _Call:
 
     def let_signals_through(self) -> None:
         """The handlers are in their places again. (A callback may have set others: those stay.)"""
-        while self.handlers:
-            number, handler = self.handlers.pop()
-            if _signal.getsignal(number) == self.note:
-                _signal.signal(number, handler)
+        try:
+            while self.handlers:
+                number, handler = self.handlers[-1]
+                if _signal.getsignal(number) == self.note:
+                    _signal.signal(number, handler)
+                self.handlers.pop()
+        finally:
+            if self.handlers:  # one that is in its place has raised: the others come to theirs
+                self.let_signals_through()
 
     def run_handlers(self) -> None:
         """Of the signals that were held back, all of them; what the last one raises is raised."""
@@ -162,9 +167,11 @@ def _without_signals(call: _Call, function: Callable[..., int], arguments: Tuple
         call.hold_signals_back()
         return function(*arguments)
     finally:
-        call.let_signals_through()
-        if call.noted:
-            call.run_handlers()
+        try:
+            call.let_signals_through()
+        finally:
+            if call.noted:
+                call.run_handlers()
 
 
 def carry(error: BaseException, *, refused: int = 0) -> bool:
