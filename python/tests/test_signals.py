@@ -303,6 +303,42 @@ class Interrupts(Process):
             """
         )
 
+    def test_ctrl_c_again_and_again_loses_no_reference(self):
+        self.run_python(
+            """
+            import gc, warnings
+            warnings.simplefilter("ignore")
+            class Stop(BaseException): pass
+            def stop(frame, event, _):
+                global steps
+                steps += event in ("line", "opcode")
+                if steps == at and event in ("line", "opcode"):
+                    raise Stop
+                return stop
+            def trace(frame, event, _):     # as a signal's handler, which runs between any two steps of Python code
+                names = frame.f_code.co_name, frame.f_back.f_code.co_name
+                if "quiescent" in frame.f_code.co_filename and "_release_forgotten" not in names:
+                    frame.f_trace_opcodes = sys.version_info >= (3, 10)     # 3.9 breaks down
+                    return stop
+            rundown, steps, at = q.Rundown(), 0, 0
+            while steps >= at:
+                at, steps = at + 1, 0
+                try:
+                    sys.settrace(trace)
+                    with rundown.acquire(2):
+                        pass
+                except Stop:
+                    pass
+                finally:
+                    sys.settrace(None)
+                gc.collect()
+                rundown.wait(0)
+                rundown.open_again()
+            assert at > 20, at      # 3.12 has lines, but no opcodes here
+            print("done")
+            """
+        )
+
     def test_ctrl_c_again_and_again_loses_no_permit(self):
         """Signals in every moment of a wait and of its end: whatever was taken is given back."""
         self.run_python(

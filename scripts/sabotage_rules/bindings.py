@@ -102,4 +102,8 @@ RULES = [
     Rule("py-noted", "a signal that was held back is lost where another's handler raises", PY_CALLS,
          "        try:\n            call.let_signals_through()\n        finally:\n            if call.noted:\n                call.run_handlers()\n",
          "        call.let_signals_through()\n        if call.noted:\n            call.run_handlers()\n", "python", "its_tests_pass"),
+    Rule("py-reference", "references that were acquired are lost where Ctrl-C comes right then", "python/src/quiescent/_rundown.py",
+         "        in_one_step(acquired._held, qz.qz_rundown_try_acquire, byref(self._word), wanted)\n",
+         "        answers = [qz.qz_rundown_try_acquire(byref(self._word), wanted)]\n        acquired._held += answers\n",
+         "python", "its_tests_pass"),
 ]
