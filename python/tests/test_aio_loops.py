@@ -267,7 +267,7 @@ class Processes(Process):
             async def main():
                 tasks = [asyncio.ensure_future(semaphore.hold_async()) for _ in range(10)]
                 await asyncio.gather(*tasks)
-            shortly(interrupt, 0.1)
+            when(lambda: semaphore.info().in_flight == 10, interrupt)
             try:
                 asyncio.run(main())
             except KeyboardInterrupt:

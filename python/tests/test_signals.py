@@ -45,22 +45,24 @@ class Interrupts(Process):
                 rundown.wait,
                 file.hold,
             ):
-                shortly(interrupt, 0.1)
                 begin = time.monotonic()
                 try:
+                    shortly(interrupt, 0.1)
                     wait()
                 except KeyboardInterrupt:
                     pass
                 else:
                     sys.exit("not interrupted")
-                assert time.monotonic() - begin < 10
+                assert time.monotonic() - begin < 20
             assert signal.set_wakeup_fd(-1) == -1, "the wakeup fd was not put back"
             assert semaphore.info().in_flight == 0 and not token.is_cancelled
             assert [one.info().in_flight for one in (rwlock, barrier, notify, pool, file)] == [1, 0, 0, 1, 1]
             rundown.open_again() if taken[2].release() and not rundown.wait() else 0
-            time.sleep(0.1)
+            end = time.monotonic() + 20     # the threads that interrupted are on their way out
+            while threading.active_count() != threads:
+                assert time.monotonic() < end, threading.enumerate()
+                time.sleep(0.001)
             assert q.statistics()["live"] == live
-            assert threading.active_count() == threads, threading.enumerate()
             assert files == (len(os.listdir("/proc/self/fd")) if files else 0), "file descriptors are left"
             for hold in taken:
                 hold.release()
@@ -85,10 +87,9 @@ class Interrupts(Process):
                 thread = threading.Thread(target=inside)
                 thread.start()
                 entered.wait()
-                timers = threading.Timer(0.2, interrupt), threading.Timer(0.5, go.set)
+                when(lambda: handle.is_closing and (len(closed) > 2 or not on_close),
+                     lambda: (interrupt(), time.sleep(0.3), go.set()))
                 try:
-                    for timer in timers:
-                        timer.start()
                     handle.free(None)
                 except KeyboardInterrupt:
                     assert go.is_set(), "the free was cut short"
@@ -143,11 +144,10 @@ class Interrupts(Process):
             handle = q.Handle([], on_close=close)
             hold = handle.hold()
             hold.pass_on()
-            shortly(lambda: interrupt(signal.SIGUSR2), 0.05)
             handle.free(0.02)
             assert signal.getsignal(signal.SIGUSR2) is other
             assert seen[:2] == [(signal.SIGUSR1, False), "closed"], seen
-            time.sleep(0.1)
+            signal.raise_signal(signal.SIGUSR2)
             assert seen[-1] == signal.SIGUSR2
             hold.release()
             print("done")
@@ -188,7 +188,7 @@ class Interrupts(Process):
             """
             signal.signal(signal.SIGUSR1, lambda *_: notify.notify_all())
             notify, barrier = q.Notify(), q.Barrier(2)
-            shortly(lambda: interrupt(signal.SIGUSR1), 0.05)
+            when(lambda: waiting(notify), lambda: interrupt(signal.SIGUSR1))
             assert notify.wait(20) is False
             shortly(lambda: interrupt(signal.SIGUSR1), 0.05)
             shortly(barrier.wait, 0.2)
@@ -224,7 +224,7 @@ class Interrupts(Process):
             thread.start()
             begun, destroyed, stopped = [], [], 0
             end = time.monotonic() + 1.5
-            while time.monotonic() < end:
+            while time.monotonic() < end or stopped <= 5:
                 number = len(begun)
                 begun.append(q.Handle([number], on_destroy=lambda found: destroyed.append(found[0])))
                 hold = begun[-1].hold()
@@ -244,7 +244,6 @@ class Interrupts(Process):
             from quiescent import _callbacks
             assert not _callbacks.entries, len(_callbacks.entries)
             assert len(set(destroyed)) == len(destroyed) >= len(begun) - stopped, (len(destroyed), len(begun))
-            assert stopped > 5, stopped
             print("done")
             """
         )
@@ -255,17 +254,22 @@ class Interrupts(Process):
             seen = []
             signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
             semaphore = q.Semaphore(0)
-            for after in (0.1, 0.2, 0.3):
-                shortly(lambda: interrupt(signal.SIGUSR1), after)
-            shortly(lambda: semaphore.add(1), 0.6)
+            def disturb():
+                if len(seen) < 3:
+                    count = len(seen)
+                    when(lambda: len(seen) > count and waiting(semaphore), disturb)
+                    interrupt(signal.SIGUSR1)
+                else:
+                    semaphore.add(1)
+            when(lambda: waiting(semaphore), disturb)
             with semaphore.hold(timeout=20):
                 assert len(seen) == 3, seen
             begin = time.monotonic()
-            shortly(lambda: interrupt(signal.SIGUSR1), 0.1)
+            when(lambda: waiting(semaphore), lambda: interrupt(signal.SIGUSR1))
             try:
-                semaphore.hold(2, timeout=0.4)
+                semaphore.hold(2, timeout=1)
             except q.TimedOut:
-                assert 0.4 <= time.monotonic() - begin < 5 and len(seen) == 4
+                assert 1 <= time.monotonic() - begin < 20 and len(seen) == 4
                 print("done")
             """
         )
@@ -372,7 +376,7 @@ class Interrupts(Process):
             for thread in threads: thread.start()
             stopped = taken = 0
             end = time.monotonic() + 2
-            while time.monotonic() < end:
+            while time.monotonic() < end or min(stopped, taken) <= 50:
                 try:
                     armed = True
                     with semaphore.hold():
@@ -384,7 +388,6 @@ class Interrupts(Process):
             over.set()
             for thread in threads: thread.join()
             gc.collect()
-            assert stopped > 50 and taken > 50, (stopped, taken)
             assert semaphore.available == 1, semaphore.available
             print("done")
             """
