@@ -106,4 +106,9 @@ RULES = [
          "        in_one_step(acquired._held, qz.qz_rundown_try_acquire, byref(self._word), wanted)\n",
          "        answers = [qz.qz_rundown_try_acquire(byref(self._word), wanted)]\n        acquired._held += answers\n",
          "python", "its_tests_pass"),
+    Rule("py-inside", "who was interrupted at the end of an operation stays inside", "python/src/quiescent/_objects.py",
+         "            if times and len(self._inside) == times:  # Ctrl-C came before\n                self._leave()\n            raise\n",
+         "            self._forgotten = None\n            raise\n", "python", "its_tests_pass"),
+    Rule("py-inside-first", "who was interrupted at the first step of the end of an operation stays inside", "python/src/quiescent/_objects.py",
+         "        while inside:\n            _leave(inside, token)\n", "        pass\n", "python", "its_tests_pass"),
 ]

@@ -26,6 +26,7 @@ only a destructor of the user's that gives a resource back even later could wake
 """
 
 import atexit
+import contextlib
 import ctypes
 import importlib
 import itertools
@@ -55,6 +56,15 @@ def in_main_thread() -> bool:
 def in_one_step(results: "List[Any]", function: Callable[..., Any], *arguments: Any) -> None:
     """Appends `function(*arguments)`. As both are done by C code, no signal handler of Python's runs in between."""
     results.extend(itertools.starmap(function, (arguments,)))
+
+
+def once_in_one_step(noted: List[int], function: Callable[..., int], *arguments: Any) -> Optional[int]:
+    """What `function` answers, which ends what `noted` says has begun (a QZ_OK); None, if it does not. The note goes in the same step."""
+    answers: List[int] = []
+    notes = {_abi.QZ_OK: arguments}
+    with contextlib.suppress(LookupError):  # nothing to pop, or a refusal
+        answers.extend(itertools.islice(itertools.starmap(function, map(notes.__getitem__, iter(noted.pop, None))), 1))
+    return answers[0] if answers else None
 
 
 class _Call:

@@ -3,13 +3,12 @@
 import warnings
 import weakref
 from ctypes import byref
-from itertools import islice, starmap
 from types import TracebackType
 from typing import List, Optional, Type
 
 from . import _abi
 from ._arguments import unsigned
-from ._calls import in_one_step
+from ._calls import in_one_step, once_in_one_step
 from ._errors import check
 from ._handles import no_pickle
 from ._library import qz
@@ -72,15 +71,9 @@ class References:
 
 
 def _give_back(word: _abi.qz_rundown, number: int, held: List[int]) -> bool:
-    """Whether they were held. They are noted as given back, and given back, in one step: see `in_one_step`."""
-    answers: List[int] = []
-    arguments = {_abi.QZ_OK: (byref(word), number)}
-    try:
-        answers.extend(islice(starmap(qz.qz_rundown_release, map(arguments.__getitem__, iter(held.pop, None))), 1))
-    except LookupError:  # nothing to pop, or a refusal
-        return False
-    check(answers[0])
-    return True
+    """Whether they were held."""
+    answer = once_in_one_step(held, qz.qz_rundown_release, byref(word), number)
+    return answer is not None and check(answer) == _abi.QZ_OK
 
 
 def _release_forgotten(word: _abi.qz_rundown, number: int, held: List[int]) -> None:
