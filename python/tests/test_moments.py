@@ -59,6 +59,40 @@ class Moments(Process):
             """
         )
 
+    def test_ctrl_c_again_and_again_loses_no_wake_up(self):
+        self.run_python(
+            """
+            class Stop(BaseException): pass
+            def stop(*_):
+                raise Stop
+            signal.signal(signal.SIGUSR1, stop)
+            notify, go, main = q.Notify(), threading.Semaphore(0), threading.main_thread().ident
+            def disturb():
+                while go.acquire() and not is_over:
+                    while not waiting(notify):
+                        time.sleep(0.0001)
+                    notify.notify_one()
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            is_over = False
+            thread = threading.Thread(target=disturb, daemon=True)
+            thread.start()
+            for _ in range(300):
+                woken = []
+                try:
+                    go.release()
+                    woken.extend(map(notify.wait, (20,)))   # no signal between the answer and its note
+                    time.sleep(20)
+                except Stop:
+                    pass
+                if woken != [True]:
+                    notify.wait(0)      # it is still there, for whoever comes next
+            is_over = True
+            go.release()
+            thread.join()
+            print("done")
+            """
+        )
+
     def test_ctrl_c_again_and_again_leaves_nobody_inside(self):
         self.run_python(
             """
