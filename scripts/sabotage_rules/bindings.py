@@ -109,8 +109,6 @@ RULES = [
     Rule("py-inside", "who was interrupted at the end of an operation stays inside", "python/src/quiescent/_objects.py",
          "            if times and len(self._inside) == times:  # Ctrl-C came before\n                self._leave()\n            raise\n",
          "            self._forgotten = None\n            raise\n", "python", "its_tests_pass"),
-    Rule("py-inside-first", "who was interrupted at the first step of the end of an operation stays inside", "python/src/quiescent/_objects.py",
-         "        while inside:\n            _leave(inside, token)\n", "        pass\n", "python", "its_tests_pass"),
     Rule("py-wake-up", "a wake-up that reaches who is interrupted is lost", "python/src/quiescent/_notify.py",
          "                qz.qz_notify_one(self._token)\n            raise\n", "                pass\n            raise\n", "python", "its_tests_pass"),
 ]
