@@ -75,11 +75,11 @@ void a_cache_aware_run_down_opens_again_and_ends() {
     EXPECT(r.wait(nothrow), QZ_ERR_NULL);
     // Its destructor waits.
     cache_aware_rundown::reference last = *other.acquire(nothrow);
+    const double begin = now_ms();
     std::thread leaves([moved = std::move(last)]() mutable {
         sleep_ms(30);
         moved.reset();
     });
-    const double begin = now_ms();
     other = *cache_aware_rundown::make(nothrow);
     CHECK(now_ms() - begin > 20);
     leaves.join();

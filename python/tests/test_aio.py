@@ -12,7 +12,7 @@ import time
 import unittest
 import unittest.mock
 
-from support import Threads, backend, begun, in_a_loop
+from support import Threads, backend, begun, in_a_loop, waits
 
 import quiescent as q
 from quiescent import aio
@@ -60,7 +60,7 @@ class Kinds(unittest.TestCase):
             self.assertRaises(q.Deadlock, mutex.hold)  # it would block the loop for ever
             first = await begun(task("first"))
             threads.start(thread, "second")
-            while mutex.info().in_flight < 3:
+            while waits(mutex) < 2:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.02)
             third = await begun(task("third"))

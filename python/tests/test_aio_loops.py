@@ -93,6 +93,27 @@ class Callbacks(unittest.TestCase):
             gc.collect()
             self.assertEqual((semaphore.available, pool.info().in_flight, created), (3, 0, [1, 1]))
 
+    def test_an_interrupt_while_a_result_is_given_back_loses_no_other(self):
+        def recycle(thing):
+            raise KeyboardInterrupt
+
+        async def main():
+            hold = await pool.hold_async()
+            given_back = await begun(pool.hold_async())
+            tasks = [await begun(semaphore.hold_async()) for _ in range(3)]
+            hold.detach()
+            semaphore.add(3)
+            given_back.cancel()  # in the poll that finds it granted, as it finds the others
+            return await asyncio.gather(*tasks)
+
+        loop = asyncio.new_event_loop()
+        with q.Semaphore(0) as semaphore, q.Pool(lambda timeout: 1, max_size=1, recycle=recycle) as pool:
+            task = loop.create_task(main())
+            self.assertRaises(KeyboardInterrupt, loop.run_until_complete, task)
+            for hold in loop.run_until_complete(asyncio.wait_for(task, 20)) or ():
+                hold.release()
+            self.assertEqual((semaphore.available, pool.info().in_flight), (3, 0))
+            loop.close()
 
     @in_a_loop
     async def test_a_signal_in_the_midst_of_a_poll(self):
@@ -246,7 +267,7 @@ class Processes(Process):
             async def main():
                 tasks = [asyncio.ensure_future(semaphore.hold_async()) for _ in range(10)]
                 await asyncio.gather(*tasks)
-            shortly(interrupt, 0.1)
+            when(lambda: semaphore.info().in_flight == 10, interrupt)
             try:
                 asyncio.run(main())
             except KeyboardInterrupt:

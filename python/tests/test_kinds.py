@@ -160,9 +160,11 @@ class CancelTokens(unittest.TestCase):
             def work():
                 eventually(lambda: waits(semaphore), "the main thread waits")
                 token.free()
+                time.sleep(0.2)
+                semaphore.add(1)
 
             threads.start(work)
-            self.assertRaises(q.TimedOut, semaphore.hold, timeout=0.3, cancel=token)
+            semaphore.hold(timeout=20, cancel=token).release()
         self.assertRaises(q.Freed, token.wait, 0)
 
     def test_waiting_for_one(self):

@@ -126,6 +126,36 @@ class Lives(unittest.TestCase):
         self.assertEqual(told, ["on purpose"] * 3)
         self.assertRaises(q.Freed, handle.info)
 
+    def test_what_is_forgotten_within_a_call_takes_nothing_of_it(self):
+        """The garbage collector frees it in whatever moment; what the callbacks of the call itself raise is still raised."""
+
+        class Cycle:
+            pass
+
+        def interrupt(_):
+            raise KeyboardInterrupt
+
+        threshold, before = gc.get_threshold(), sys.unraisablehook
+        sys.unraisablehook = lambda unraisable: self.fail(unraisable.exc_value)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                for moment in range(-10, 30):
+                    handle, cycle = q.Handle(Thing(), on_destroy=interrupt), Cycle()
+                    cycle.itself, cycle.handle = cycle, q.Handle(Thing())
+                    del cycle
+                    try:
+                        gc.set_threshold(max(1, gc.get_count()[0] + moment))
+                        handle.free()
+                    except KeyboardInterrupt:
+                        continue
+                    finally:
+                        gc.set_threshold(*threshold)
+                    self.fail(f"the callback's KeyboardInterrupt is lost: {moment}")
+        finally:
+            gc.set_threshold(*threshold)
+            sys.unraisablehook = before
+
     def test_kinds_end_with_their_handles(self):
         destroyed = []
         kind = q.Kind("session")
@@ -189,7 +219,8 @@ class FreeRace(unittest.TestCase):
 
         def work(seed):
             chance = random.Random(seed)
-            while time.monotonic() < end:
+            # On a slow machine until enough has happened; the threads are joined within a while.
+            while time.monotonic() < end or len(alive) <= 200 or overlap[0] <= 20:
                 slot = chance.randrange(len(shared))
                 handle = shared[slot]
                 try:

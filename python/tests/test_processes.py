@@ -82,8 +82,8 @@ class Forks(Process):
                 if child == 0:
                     code = 0 if signal.set_wakeup_fd(-1) == -1 else 1
                     own = q.Semaphore(0)
-                    shortly(interrupt, 0.1)
                     try:
+                        shortly(interrupt, 0.1)
                         own.hold(timeout=20)
                     except KeyboardInterrupt:
                         os._exit(code)

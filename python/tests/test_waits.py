@@ -18,16 +18,21 @@ class RwLocks(unittest.TestCase):
         readers, writers, together = [], [], [0]
         with q.RwLock() as lock:
 
+            all_read = threading.Barrier(5, timeout=20)
+
             def read():
-                for _ in range(50):
+                for turn in range(50):
                     with lock.read():
                         readers.append(1)
                         together[0] = max(together[0], len(readers))
                         self.assertEqual(writers, [])
+                        if turn == 0:
+                            all_read.wait()
                         time.sleep(0.0001)
                         readers.pop()
 
             def write():
+                all_read.wait()
                 for _ in range(50):
                     with lock.write(timeout=20):
                         writers.append(1)
@@ -37,7 +42,7 @@ class RwLocks(unittest.TestCase):
             with Threads() as threads:
                 for work in (read, read, read, write, write):
                     threads.start(work)
-        self.assertGreater(together[0], 1)
+        self.assertEqual(together[0], 3)
 
     def test_who_has_it_is_named_and_nothing_is_taken(self):
         with q.RwLock() as lock, Threads() as threads:
@@ -132,7 +137,7 @@ class Notifies(unittest.TestCase):
                 time.sleep(0.05)
                 notify.notify_one()
                 eventually(lambda: len(woken) == 1, "one is woken")
-                notify.notify_all()
+                eventually(lambda: notify.notify_all() or len(woken) == 3, "all are woken, also who is slow to wait")
             self.assertEqual(woken, [True] * 3)
         self.assertRaises(q.Freed, notify.notify_one)
 
@@ -220,6 +225,37 @@ class Many(unittest.TestCase):
 
 
 class Misuses(unittest.TestCase):
+    def test_what_the_package_ends_by_itself_is_none(self):
+        """Nor is it freed again what a kind, `quiesce_all`, or a call that raises has ended."""
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        told = []
+        q.set_misuse_hook(lambda misuse, token: told.append(misuse))
+        q.set_misuse_level(q.MisuseLevel.COUNT)
+        try:
+            with q.Kind("closed") as kind:
+                handles = [q.Handle([], kind=kind) for _ in range(3)]
+            with q.Kind("closed within") as kind, q.Handle([], kind=kind) as handle:
+                kind.close()
+            mutex = q.Mutex()
+            q.quiesce_all()
+            pool, once = q.Pool(lambda _: [], max_size=1, recycle=interrupt), q.Once(on_destroy=interrupt)
+            once.set([])
+            with q.Kind("interrupted") as kind:
+                more = [q.Handle([], on_destroy=interrupt) for _ in range(3)] + [once, q.Handle([], kind=kind, on_destroy=interrupt)]
+                hold = pool.hold()
+                for end in (hold.release, more[0].free, more[1].try_free, lambda: q.free_many(more[2:3]), once.free, kind.close):
+                    self.assertRaises(KeyboardInterrupt, end)
+            pool.free()
+            del handles, handle, mutex, pool, once, kind, more, hold, end
+            gc.collect()
+            self.assertEqual(told, [])
+        finally:
+            q.set_misuse_hook(None)
+            q.set_misuse_level(q.MisuseLevel.IGNORE)
+
     def test_the_hook_is_told(self):
         told = []
         before = q.statistics()["double_free"]

@@ -1,4 +1,4 @@
-"""The C++ header."""
+"""The C++ header and the Python package."""
 
 from .rule import Rule
 
@@ -6,6 +6,8 @@ CPP_HANDLE = "include/quiescent/handle.hpp"
 CPP_POOL = "include/quiescent/pool.hpp"
 CPP_COMPLETION = "include/quiescent/completion.hpp"
 CPP_BACKEND = "include/quiescent/backend.hpp"
+PY_CALLS = "python/src/quiescent/_calls.py"
+PY_HANDLES = "python/src/quiescent/_handles.py"
 
 RULES = [
     # The C++ header.
@@ -77,4 +79,36 @@ RULES = [
     Rule("cpp-gone", "a coroutine that was destroyed goes on", "include/quiescent/coroutine.hpp",
          "        if (submitted_) submitted_->waits", "        if (submitted_ && answer_) submitted_->waits", "cpp_header",
          "every_class_is_used_without_exceptions"),
+    # The Python package.
+    Rule("py-collected", "what the garbage collector frees within a call takes its place", PY_CALLS,
+         "    calls = _calls.get(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n"
+         "        # Not before: the garbage collector, or a signal's handler, may have made such a call, which took the empty list away.\n"
+         "        _calls[me] = calls\n",
+         "    calls = _calls.setdefault(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n",
+         "python", "its_tests_pass"),
+    Rule("py-over", "what a kind has ended is freed again when it is collected, which counts as a double free", PY_HANDLES,
+         "    if is_over(token):\n        return\n", "", "python", "its_tests_pass"),
+    Rule("py-over-with", "what a kind has ended is freed again at the end of a with", PY_HANDLES,
+         "if not self._forgotten.alive or is_over(self._token):", "if not self._forgotten.alive:", "python", "its_tests_pass"),
+    Rule("py-ended", "what was ended by a call that raised is ended again", PY_HANDLES,
+         "    try:\n        return check(may_call_back(call, of=of))\n    finally:\n        if answers and answers[0] >= 0:\n"
+         "            forgotten.detach()\n",
+         "    answer = check(may_call_back(call, of=of))\n    forgotten.detach()\n    return answer\n", "python", "its_tests_pass"),
+    Rule("py-give-back", "an interrupt while one result is given back loses those of the same poll", "python/src/quiescent/_completions.py",
+         "            if not carry(error):  # within a poll it comes when all that the poll found has reached its future\n                raise\n",
+         "            raise\n", "python", "its_tests_pass"),
+    Rule("py-let-through", "a signal handler that raises as soon as it may keeps others from their places", PY_CALLS,
+         "        finally:\n            if self.handlers:  # one", "        finally:\n            if False and self.handlers:  # one", "python", "its_tests_pass"),
+    Rule("py-noted", "a signal that was held back is lost where another's handler raises", PY_CALLS,
+         "        try:\n            call.let_signals_through()\n        finally:\n            if call.noted:\n                call.run_handlers()\n",
+         "        call.let_signals_through()\n        if call.noted:\n            call.run_handlers()\n", "python", "its_tests_pass"),
+    Rule("py-reference", "references that were acquired are lost where Ctrl-C comes right then", "python/src/quiescent/_rundown.py",
+         "        in_one_step(acquired._held, qz.qz_rundown_try_acquire, byref(self._word), wanted)\n",
+         "        answers = [qz.qz_rundown_try_acquire(byref(self._word), wanted)]\n        acquired._held += answers\n",
+         "python", "its_tests_pass"),
+    Rule("py-inside", "who was interrupted at the end of an operation stays inside", "python/src/quiescent/_objects.py",
+         "            if times and len(self._inside) == times:  # Ctrl-C came before\n                self._leave()\n            raise\n",
+         "            self._forgotten = None\n            raise\n", "python", "its_tests_pass"),
+    Rule("py-wake-up", "a wake-up that reaches who is interrupted is lost", "python/src/quiescent/_notify.py",
+         "                qz.qz_notify_one(self._token)\n            raise\n", "                pass\n            raise\n", "python", "its_tests_pass"),
 ]

@@ -57,4 +57,11 @@ CHECKS = {
         {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
         prepare=("build", "--quiet", "-p", "quiescent", "--release"),
     ),
+    "python": Check(
+        "python",
+        "sabotage/ffi",
+        ["-p", "quiescent-ffi-tests", "--test", "python_package"],
+        {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
+        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
+    ),
 }

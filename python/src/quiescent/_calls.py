@@ -26,8 +26,10 @@ only a destructor of the user's that gives a resource back even later could wake
 """
 
 import atexit
+import contextlib
 import ctypes
 import importlib
+import itertools
 import os
 import threading
 import time
@@ -49,6 +51,20 @@ _signal: Any = importlib.import_module("_signal")
 def in_main_thread() -> bool:
     """The only one in which Python runs signal handlers."""
     return threading.get_ident() == threading.main_thread().ident
+
+
+def in_one_step(results: "List[Any]", function: Callable[..., Any], *arguments: Any) -> None:
+    """Appends `function(*arguments)`. As both are done by C code, no signal handler of Python's runs in between."""
+    results.extend(itertools.starmap(function, (arguments,)))
+
+
+def once_in_one_step(noted: List[int], function: Callable[..., int], *arguments: Any) -> Optional[int]:
+    """What `function` answers, which ends what `noted` says has begun (a QZ_OK); None, if it does not. The note goes in the same step."""
+    answers: List[int] = []
+    notes = {_abi.QZ_OK: arguments}
+    with contextlib.suppress(LookupError):  # nothing to pop, or a refusal
+        answers.extend(itertools.islice(itertools.starmap(function, map(notes.__getitem__, iter(noted.pop, None))), 1))
+    return answers[0] if answers else None
 
 
 class _Call:
@@ -81,10 +97,15 @@ class _Call:
 
     def let_signals_through(self) -> None:
         """The handlers are in their places again. (A callback may have set others: those stay.)"""
-        while self.handlers:
-            number, handler = self.handlers.pop()
-            if _signal.getsignal(number) == self.note:
-                _signal.signal(number, handler)
+        try:
+            while self.handlers:
+                number, handler = self.handlers[-1]
+                if _signal.getsignal(number) == self.note:
+                    _signal.signal(number, handler)
+                self.handlers.pop()
+        finally:
+            if self.handlers:  # one that is in its place has raised: the others come to theirs
+                self.let_signals_through()
 
     def run_handlers(self) -> None:
         """Of the signals that were held back, all of them; what the last one raises is raised."""
@@ -126,10 +147,12 @@ def may_call_back(
     `of`: the handle, if nothing is called back as long as it is open. `refusals`: where refusals go, of a call that drives others.
     """
     me = threading.get_ident()
-    calls = _calls.setdefault(me, [])
+    calls = _calls.get(me, [])
     call, depth = _Call(refusals), len(calls)
-    calls.append(call)
     try:
+        calls.append(call)
+        # Not before: the garbage collector, or a signal's handler, may have made such a call, which took the empty list away.
+        _calls[me] = calls
         stop_at_the_end()
         if in_main_thread() and (of is None or qz.qz_handle_is_closing(of)):
             status = _without_signals(call, function, arguments)
@@ -154,9 +177,11 @@ def _without_signals(call: _Call, function: Callable[..., int], arguments: Tuple
         call.hold_signals_back()
         return function(*arguments)
     finally:
-        call.let_signals_through()
-        if call.noted:
-            call.run_handlers()
+        try:
+            call.let_signals_through()
+        finally:
+            if call.noted:
+                call.run_handlers()
 
 
 def carry(error: BaseException, *, refused: int = 0) -> bool:
@@ -191,11 +216,12 @@ def is_interrupted() -> bool:
 def run(callback: Callable[..., Any], *arguments: object) -> Any:
     """Runs a function of the user's in a callback. All of them run here."""
     me = threading.get_ident()
-    calls, callbacks = _calls.get(me), _callbacks.setdefault(me, [])
+    calls, callbacks = _calls.get(me), _callbacks.get(me, [])
     call, depth = calls[-1] if calls else None, len(callbacks)
     was_held_back = call is not None and bool(call.handlers)
-    callbacks.append(None)
     try:
+        callbacks.append(None)
+        _callbacks[me] = callbacks
         stop_at_the_end()
         if call is not None and was_held_back:
             call.let_signals_through()

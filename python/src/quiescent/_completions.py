@@ -115,6 +115,9 @@ class _UnderWay(Generic[T]):
             self.call.undo(result)
         except Exception as error:
             unraisable(error, self.call.name)
+        except BaseException as error:
+            if not carry(error):  # within a poll it comes when all that the poll found has reached its future
+                raise
 
     def end(self, result: Optional[T], error: Optional[BaseException]) -> None:
         if self.future.done() or self.is_abandoned:

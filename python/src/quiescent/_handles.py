@@ -23,7 +23,7 @@ from typing import Any, Callable, Iterable, List, NamedTuple, NoReturn, Optional
 from . import _abi
 from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
 from ._callbacks import on_freed
-from ._calls import may_call_back
+from ._calls import in_one_step, may_call_back
 from ._completions import Call, complete
 from ._errors import Forked, Freed, check, last_error
 from ._library import qz
@@ -118,15 +118,11 @@ class AnyHandle:
         From any thread, however often, at the same time. Ctrl-C does not cut it short: KeyboardInterrupt comes when it is
         through.
         """
-        answer = check(may_call_back(qz.qz_handle_free, self._token, milliseconds(timeout)))
-        self._forgotten.detach()
-        return FreeResult(answer)
+        return FreeResult(end(self._forgotten, qz.qz_handle_free, self._token, milliseconds(timeout)))
 
     def try_free(self) -> FreeResult:
         """Frees it if nobody is inside; else raises `Busy`, and it stays open."""
-        answer = check(may_call_back(qz.qz_handle_try_free, self._token))
-        self._forgotten.detach()
-        return FreeResult(answer)
+        return FreeResult(end(self._forgotten, qz.qz_handle_try_free, self._token))
 
     def wait_freed(self, timeout: Optional[float] = None) -> None:
         """Waits until the object is destroyed, by whomever. Raises `TimedOut`; `Deadlock` if the caller keeps it alive."""
@@ -193,8 +189,8 @@ class AnyHandle:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        """Frees it, unless that has been done. If somebody stays inside, a ResourceWarning says who."""
-        if not self._forgotten.alive:
+        """Frees it, unless that has been done, by whomever. If somebody stays inside, a ResourceWarning says who."""
+        if not self._forgotten.alive or is_over(self._token):
             return
         try:
             if not self.free():
@@ -228,9 +224,7 @@ class Hold:
     def _end(self, function: Callable[..., int]) -> bool:
         if not self._forgotten.alive:
             return False
-        answer = check(may_call_back(function, self._token, of=self._open))
-        self._forgotten.detach()
-        return answer == _abi.QZ_OK
+        return end(self._forgotten, function, self._token, of=self._open) == _abi.QZ_OK
 
     def pass_on(self) -> None:
         """Says that it belongs to another thread from now on: this one may then wait for what is held."""
@@ -254,6 +248,26 @@ class Hold:
 
 
 SomeHold = TypeVar("SomeHold", bound=Hold)
+
+
+def end(forgotten: "weakref.finalize[..., Any]", function: Callable[..., int], *arguments: Any, of: Optional[int] = None) -> int:
+    """What `function` answers, which ends something. That is not `forgotten` then, also if a callback or a signal's handler raises."""
+    answers: List[int] = []
+
+    def call() -> int:
+        in_one_step(answers, function, *arguments)
+        return answers[0]
+
+    try:
+        return check(may_call_back(call, of=of))
+    finally:
+        if answers and answers[0] >= 0:
+            forgotten.detach()
+
+
+def is_over(token: int) -> bool:
+    """Whether a handle is destroyed: by its kind's end, say. A further free would count as a double one."""
+    return bool(qz.qz_handle_is_closing(token)) and int(qz.qz_handle_wait_freed(token, 0)) == _abi.QZ_OK
 
 
 def token_of(cancel: Optional[AnyHandle]) -> Optional[int]:
@@ -304,11 +318,12 @@ def free_many(handles: Iterable[AnyHandle], timeout: Optional[float] = DEFAULT_T
     all_of_them = list(handles)
     tokens = (c_void_p * len(all_of_them))(*(handle.token for handle in all_of_them))
     statuses = (_abi.status * len(all_of_them))(*(_abi.QZ_ERR_BUSY for _ in all_of_them))  # as long as nothing is closed
-    status = may_call_back(qz.qz_handle_free_many, tokens, len(all_of_them), milliseconds(timeout), statuses)
-    for handle, each in zip(all_of_them, statuses):
-        if each >= 0:
-            handle._forgotten.detach()
-    check(status)
+    try:
+        check(may_call_back(qz.qz_handle_free_many, tokens, len(all_of_them), milliseconds(timeout), statuses))
+    finally:
+        for handle, each in zip(all_of_them, statuses):
+            if each >= 0:
+                handle._forgotten.detach()
     return [FreeResult(check(each)) for each in statuses]
 
 
@@ -326,6 +341,8 @@ def _occupant(raw: _abi.qz_occupant) -> Occupant:
 
 def _free_forgotten(name: Optional[str], token: int) -> None:
     """Not in a forked child, whose copies of the parent's handles are refused, and not if it is freed by now."""
+    if is_over(token):
+        return
     if may_call_back(qz.qz_handle_free, token, 0) in (_abi.QZ_OK, _abi.QZ_FREE_PENDING) and name is not None:
         warnings.warn(f"a {name} ({token:#x}) was forgotten, and is freed now", ResourceWarning, stacklevel=2)
 

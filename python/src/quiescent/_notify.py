@@ -1,8 +1,10 @@
 """Waking one that waits, or all."""
 
 from ctypes import c_void_p
-from typing import Optional
+from typing import List, Optional
 
+from . import _abi
+from ._calls import in_one_step
 from ._cancel import CancelToken
 from ._completions import Call, complete
 from ._errors import check
@@ -31,11 +33,19 @@ class Notify(AnyHandle):
         have been missed, so look again.
         """
 
-        def call(timeout_ms: int, token: Optional[int]) -> int:
-            return int(qz.qz_notify_wait(self._token, timeout_ms, token))
+        answers: List[int] = []
 
-        status = wait_until_signal(call, timeout, token_of(cancel))
-        return status is not None and check(status) >= 0
+        def call(timeout_ms: int, token: Optional[int]) -> int:
+            in_one_step(answers, qz.qz_notify_wait, self._token, timeout_ms, token)
+            return answers[-1]
+
+        try:
+            status = wait_until_signal(call, timeout, token_of(cancel))
+            return status is not None and check(status) >= 0
+        except BaseException:
+            if answers and answers[-1] == _abi.QZ_OK:  # Ctrl-C in the moment of waking: it is the next one's
+                qz.qz_notify_one(self._token)
+            raise
 
     async def wait_async(self, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None) -> None:
         """As `wait`, in an event loop, but no signal ends it. A wake-up that reaches a cancelled task goes to the next in line."""

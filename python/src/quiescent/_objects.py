@@ -1,16 +1,20 @@
 """The user's own Python objects behind handles."""
 
 import os
+import sys
+import threading
+import weakref
 from ctypes import byref, c_size_t, c_void_p, sizeof
+from functools import partial
 from types import TracebackType
-from typing import Any, Callable, Dict, Generic, Optional, Type, TypeVar, cast
+from typing import Any, Callable, Dict, Generic, List, Optional, Type, TypeVar, cast
 
 from . import _abi, _callbacks
 from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
 from ._callbacks import entries
-from ._calls import may_call_back
+from ._calls import in_one_step, may_call_back, once_in_one_step
 from ._errors import Forked, check
-from ._handles import AnyHandle, Hold, no_pickle, obtain
+from ._handles import AnyHandle, Hold, end, is_over, no_pickle, obtain
 from ._library import qz
 
 T = TypeVar("T")
@@ -40,15 +44,14 @@ class Kind(AnyHandle):
     def close(self, timeout: Optional[float] = DEFAULT_TIMEOUT) -> int:
         """Ends it together with its handles; answers how many are left, because somebody is inside."""
         left = c_size_t()
-        check(may_call_back(qz.qz_kind_close, self._token, milliseconds(timeout), byref(left)))
-        self._forgotten.detach()
+        end(self._forgotten, qz.qz_kind_close, self._token, milliseconds(timeout), byref(left))
         return left.value
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         """Closes it, unless that has been done, and with it all of its handles."""
-        if self._forgotten.alive:
+        if self._forgotten.alive and not is_over(self._token):
             try:
                 self.close()
             except Forked:
@@ -131,30 +134,65 @@ def object_at(found: c_void_p) -> Any:
 class Operation(Generic[T]):
     """An operation on a handle's object: begun and ended by `with`, in one thread."""
 
-    __slots__ = ("_handle", "_name")
+    __slots__ = ("_handle", "_name", "_inside", "_forgotten", "__weakref__")
 
     def __init__(self, handle: Handle[T], name: Optional[bytes]) -> None:
+        self._inside: List[int] = []
+        """A QZ_OK for each time that it was begun and not ended."""
         self._handle, self._name = handle, name
+        self._forgotten: Optional[weakref.ref[Operation[T]]] = None
 
     def __enter__(self) -> T:
         handle, found = self._handle, c_void_p()
+        # Not `__del__`, which would run each time, and swallow what a signal's handler raises in there.
+        self._forgotten = weakref.ref(self, partial(_leave_forgotten, self._inside, handle._token, threading.get_ident()))
         try:
-            check(qz.qz_handle_enter(handle._token, handle._kind._token, self._name, byref(found)))
+            in_one_step(self._inside, qz.qz_handle_enter, handle._token, handle._kind._token, self._name, byref(found))
+            check(self._inside[-1])
             return cast(T, object_at(found))
         except BaseException:
             if found.value:
-                may_call_back(qz.qz_handle_leave, handle._token, of=handle._token)
+                self._leave()
+            elif self._inside and self._inside[-1] < 0:
+                self._inside.pop()
             raise
+
+    def _leave(self) -> int:
+        return _leave(self._inside, self._handle._token)
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        times = len(self._inside)
         try:
-            check(may_call_back(qz.qz_handle_leave, self._handle._token, of=self._handle._token))
+            check(self._leave())
         except Forked:
             pass
+        except BaseException:
+            if times and len(self._inside) == times:  # Ctrl-C came before
+                self._leave()
+            raise
+        if not self._inside:
+            self._forgotten = None
 
     __reduce_ex__ = no_pickle
+
+
+def _leave(inside: List[int], token: int) -> int:
+    def leave() -> int:
+        answer = once_in_one_step(inside, qz.qz_handle_leave, token)
+        return int(qz.qz_handle_leave(token)) if answer is None else answer
+
+    return may_call_back(leave, of=token)
+
+
+def _leave_forgotten(
+    inside: List[int], token: int, thread: int, _: object, is_ending: Callable[[], bool] = sys.is_finalizing
+) -> None:
+    """Where Ctrl-C came in place of the first step of `__exit__`. Not on another thread: that is not inside."""
+    if not is_ending() and thread == threading.get_ident():
+        while inside:
+            _leave(inside, token)
 
 
 class ObjectHold(Hold, Generic[T]):

@@ -9,7 +9,7 @@ from ._arguments import milliseconds, seconds, unsigned
 from ._calls import may_call_back
 from ._cancel import CancelToken
 from ._errors import InvalidArgument, check
-from ._handles import AnyHandle, obtain, token_of
+from ._handles import AnyHandle, end, obtain, token_of
 from ._library import qz
 from ._objects import ObjectHold, object_at
 from ._taking import Taking, take_async
@@ -79,8 +79,7 @@ class PoolHold(ObjectHold[T]):
     def detach(self) -> T:
         """Takes it out of the pool for good, and answers it: it is the caller's, and the pool may make another."""
         found = c_void_p()
-        check(may_call_back(qz.qz_pool_detach, self._token, byref(found)))
-        self._forgotten.detach()
+        end(self._forgotten, qz.qz_pool_detach, self._token, byref(found))
         self._object = None
         assert found.value is not None
         return cast(T, _callbacks.entries.pop(found.value).thing)

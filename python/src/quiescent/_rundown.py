@@ -4,10 +4,11 @@ import warnings
 import weakref
 from ctypes import byref
 from types import TracebackType
-from typing import Optional, Type
+from typing import List, Optional, Type
 
 from . import _abi
 from ._arguments import unsigned
+from ._calls import in_one_step, once_in_one_step
 from ._errors import check
 from ._handles import no_pickle
 from ._library import qz
@@ -28,8 +29,10 @@ class Rundown:
     def acquire(self, references: int = 1) -> "References":
         """Keeps it from being shut, never waiting: `with rundown.acquire(): …`. Raises `Busy` while it is being shut, then `Freed`."""
         wanted = unsigned(references, "references")
-        check(qz.qz_rundown_try_acquire(byref(self._word), wanted))
-        return References(self._word, wanted)
+        acquired = References(self._word, wanted)
+        in_one_step(acquired._held, qz.qz_rundown_try_acquire, byref(self._word), wanted)
+        check(acquired._held[0])
+        return acquired
 
     def wait(self, timeout: Optional[float] = None) -> None:
         """Shuts it, so that nobody acquires any more, and waits until all is released. Raises `TimedOut`: it goes on being shut."""
@@ -47,15 +50,14 @@ class References:
 
     def __init__(self, word: _abi.qz_rundown, number: int) -> None:
         self._word, self._number = word, number
-        self._forgotten = weakref.finalize(self, _release_forgotten, word, number)
+        self._held: List[int] = []
+        """How the acquisition ended, until they are given back."""
+        self._forgotten = weakref.finalize(self, _release_forgotten, word, number, self._held)
         self._forgotten.atexit = False
 
     def release(self) -> bool:
         """Gives them back. True: this call did; False: it was before."""
-        if self._forgotten.detach() is None:
-            return False
-        check(qz.qz_rundown_release(byref(self._word), self._number))
-        return True
+        return _give_back(self._word, self._number, self._held)
 
     def __enter__(self) -> "References":
         return self
@@ -68,6 +70,12 @@ class References:
     __reduce_ex__ = no_pickle
 
 
-def _release_forgotten(word: _abi.qz_rundown, number: int) -> None:
-    check(qz.qz_rundown_release(byref(word), number))
-    warnings.warn(f"{number} references were forgotten, and are released now", ResourceWarning, stacklevel=2)
+def _give_back(word: _abi.qz_rundown, number: int, held: List[int]) -> bool:
+    """Whether they were held."""
+    answer = once_in_one_step(held, qz.qz_rundown_release, byref(word), number)
+    return answer is not None and check(answer) == _abi.QZ_OK
+
+
+def _release_forgotten(word: _abi.qz_rundown, number: int, held: List[int]) -> None:
+    if _give_back(word, number, held):
+        warnings.warn(f"{number} references were forgotten, and are released now", ResourceWarning, stacklevel=2)

@@ -17,7 +17,6 @@ KeyboardInterrupt follows. `wait_freed` has no place to lose, and is cut into sl
 import _thread
 import contextlib
 import ctypes
-import itertools
 import os
 import signal
 import time
@@ -26,7 +25,7 @@ from typing import Any, Callable, List, Optional, Tuple
 
 from . import _abi
 from ._arguments import milliseconds
-from ._calls import in_main_thread
+from ._calls import in_main_thread, in_one_step
 from ._library import qz
 
 Waiting = Callable[[int, Optional[int]], int]
@@ -132,12 +131,12 @@ def _until_signal(call: Waiting, timeout_ms: int, parent: c_void_p) -> int:
             return int(status)
         # Where no thread is to be had (while the interpreter ends) or no signals (in a sub-interpreter), it just waits.
         with contextlib.suppress(RuntimeError, ValueError, OSError):
-            _in_one_step(pipes, os.pipe)
+            in_one_step(pipes, os.pipe)
             reader, writer = pipes[0]
             if hasattr(os, "set_blocking"):
                 os.set_blocking(writer, False)
-            _in_one_step(listeners, _thread.start_new_thread, _listen, (reader, token, heard, is_over))
-            _in_one_step(_previous, signal.set_wakeup_fd, writer)
+            in_one_step(listeners, _thread.start_new_thread, _listen, (reader, token, heard, is_over))
+            in_one_step(_previous, signal.set_wakeup_fd, writer)
         return call(timeout_ms, token.value)
     finally:
         previous = -1
@@ -156,11 +155,6 @@ def _until_signal(call: Waiting, timeout_ms: int, parent: c_void_p) -> int:
         if heard and previous >= 0:
             with contextlib.suppress(OSError):
                 os.write(previous, heard)
-
-
-def _in_one_step(results: "List[Any]", function: Callable[..., Any], *arguments: Any) -> None:
-    """Appends `function(*arguments)`. As both are done by C code, no signal handler of Python's runs in between."""
-    results.extend(itertools.starmap(function, (arguments,)))
 
 
 def _listen(reader: int, token: c_void_p, heard: bytearray, is_over: _thread.LockType) -> None:

@@ -1,0 +1,223 @@
+"""Signals in every moment of a call and of its end, again and again: each in a process of its own."""
+
+import signal
+import unittest
+
+from support import Process
+
+
+@unittest.skipUnless(hasattr(signal, "pthread_sigmask"), "POSIX signals")
+class Moments(Process):
+    def test_signals_in_every_moment_leave_nothing_undestroyed(self):
+        """A handler that raises at any moment while objects end on the main thread takes no callback's place.
+
+        (It may end one of the user's, as it may end any function.)
+        """
+        self.run_python(
+            """
+            import random, warnings
+            warnings.simplefilter("ignore")
+            class Stop(BaseException): pass
+            armed, over = False, threading.Event()
+            def handler(*_):
+                global armed
+                if armed:
+                    armed = False
+                    raise Stop
+            signal.signal(signal.SIGUSR1, handler)
+            main = threading.main_thread().ident
+            def disturb():
+                chance = random.Random(7)
+                while not over.is_set():
+                    time.sleep(chance.random() * 0.0005)
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            thread = threading.Thread(target=disturb)
+            thread.start()
+            begun, destroyed, stopped = [], [], 0
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end or stopped <= 5:
+                number = len(begun)
+                begun.append(q.Handle([number], on_destroy=lambda found: destroyed.append(found[0])))
+                hold = begun[-1].hold()
+                hold.pass_on()
+                shortly_released = threading.Thread(target=hold.release)
+                shortly_released.start()
+                try:
+                    armed = True
+                    begun[-1].free(5)
+                except Stop:
+                    stopped += 1
+                armed = False
+                shortly_released.join()
+                begun[-1].free()
+            over.set()
+            thread.join()
+            from quiescent import _callbacks
+            assert not _callbacks.entries, len(_callbacks.entries)
+            assert len(set(destroyed)) == len(destroyed) >= len(begun) - stopped, (len(destroyed), len(begun))
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_again_and_again_loses_no_wake_up(self):
+        self.run_python(
+            """
+            class Stop(BaseException): pass
+            def stop(*_):
+                raise Stop
+            signal.signal(signal.SIGUSR1, stop)
+            notify, go, main = q.Notify(), threading.Semaphore(0), threading.main_thread().ident
+            def disturb():
+                while go.acquire() and not is_over:
+                    while not waiting(notify):
+                        time.sleep(0.0001)
+                    notify.notify_one()
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            is_over = False
+            thread = threading.Thread(target=disturb, daemon=True)
+            thread.start()
+            for _ in range(300):
+                woken = []
+                try:
+                    go.release()
+                    woken.extend(map(notify.wait, (20,)))   # no signal between the answer and its note
+                    time.sleep(20)
+                except Stop:
+                    pass
+                if woken != [True]:
+                    notify.wait(0)      # it is still there, for whoever comes next
+            is_over = True
+            go.release()
+            thread.join()
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_again_and_again_leaves_nobody_inside(self):
+        self.run_python(
+            """
+            import random
+            class Stop(BaseException): pass
+            armed, over, main = False, threading.Event(), threading.main_thread().ident
+            def handler(*_):
+                global armed
+                if armed:
+                    armed = False
+                    raise Stop
+            signal.signal(signal.SIGUSR1, handler)
+            def disturb():
+                chance = random.Random(7)
+                while not over.is_set():
+                    time.sleep(chance.random() * 0.0005)
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            thread = threading.Thread(target=disturb)
+            thread.start()
+            handle, stopped = q.Handle([]), 0
+            while stopped < 200:
+                try:
+                    armed = True
+                    with handle.enter("use"):
+                        pass
+                except Stop:
+                    stopped += 1
+                armed = False
+            over.set()
+            thread.join()
+            assert handle.info().in_flight == 0, handle.info()
+            assert handle.try_free()
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_again_and_again_loses_no_reference(self):
+        self.run_python(
+            """
+            import gc, warnings
+            warnings.simplefilter("ignore")
+            class Stop(BaseException): pass
+            def stop(frame, event, _):
+                global steps
+                steps += event in ("line", "opcode")
+                if steps == at and event in ("line", "opcode"):
+                    raise Stop
+                return stop
+            def trace(frame, event, _):     # as a signal's handler, which runs between any two steps of Python code
+                callers, caller = [], frame
+                while caller:
+                    callers.append(caller.f_code.co_name)
+                    caller = caller.f_back
+                if "quiescent" in frame.f_code.co_filename and "_release_forgotten" not in callers:
+                    frame.f_trace_opcodes = sys.version_info >= (3, 10)     # 3.9 breaks down
+                    return stop
+            rundown, steps, at = q.Rundown(), 0, 0
+            while steps >= at:
+                at, steps = at + 1, 0
+                try:
+                    sys.settrace(trace)
+                    with rundown.acquire(2):
+                        pass
+                except Stop:
+                    pass
+                finally:
+                    sys.settrace(None)
+                gc.collect()
+                rundown.wait(0)
+                rundown.open_again()
+            assert at > 20, at      # 3.12 has lines, but no opcodes here
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_again_and_again_loses_no_permit(self):
+        """Signals in every moment of a wait and of its end: whatever was taken is given back."""
+        self.run_python(
+            """
+            import gc, random, warnings
+            warnings.simplefilter("ignore")
+            semaphore = q.Semaphore(1)
+            over = threading.Event()
+            main = threading.main_thread().ident
+            def disturb():
+                chance = random.Random(7)
+                while not over.is_set():
+                    time.sleep(chance.random() * 0.002)
+                    signal.pthread_kill(main, signal.SIGUSR1)
+            armed = False
+            class Stop(BaseException): pass
+            def handler(*_):
+                global armed
+                if armed:
+                    armed = False      # one at a time, as from a keyboard
+                    raise Stop
+            signal.signal(signal.SIGUSR1, handler)
+            def borrow():
+                while not over.is_set():
+                    try:
+                        with semaphore.hold(timeout=5):
+                            time.sleep(0.0005)
+                    except q.TimedOut:
+                        os._exit(3)
+            threads = [threading.Thread(target=disturb), threading.Thread(target=borrow)]
+            for thread in threads: thread.start()
+            stopped = taken = 0
+            end = time.monotonic() + 2
+            while time.monotonic() < end or min(stopped, taken) <= 50:
+                try:
+                    armed = True
+                    with semaphore.hold():
+                        armed = False
+                        taken += 1
+                except Stop:
+                    stopped += 1
+                armed = False
+            over.set()
+            for thread in threads: thread.join()
+            gc.collect()
+            assert semaphore.available == 1, semaphore.available
+            print("done")
+            """
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
