@@ -605,7 +605,7 @@ extern "C" {
 /// Never NULL; static.
 const char *qz_status_name(int32_t status);
 
-/// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside,
+/// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside (who waits last),
 /// in which operation, and for holds how long. Success does not clear it.
 ///
 /// Empty when there was none yet. Never NULL; valid until this thread's next call in here.

@@ -93,7 +93,7 @@ pub extern "C" fn qz_status_name(status: i32) -> *const c_char {
     known.map_or(c"QZ_ERR_UNKNOWN", |(_, text)| *text).as_ptr()
 }
 
-/// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside,
+/// This thread's last refusal in words; after a free that answered QZ_FREE_PENDING: who is still inside (who waits last),
 /// in which operation, and for holds how long. Success does not clear it.
 ///
 /// Empty when there was none yet. Never NULL; valid until this thread's next call in here.

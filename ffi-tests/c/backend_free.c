@@ -169,6 +169,28 @@ static void of_backends(void) {
     free_backend(other);
 }
 
+enum { MANY = 40 }; /* more than a sentence has room for */
+static qz_semaphore *crowded;
+static qz_status call_submit_many(void *backend) {
+    for (int i = 0; i < MANY; i++) EXPECT(qz_semaphore_acquire_async(crowded, 1, QZ_INFINITE, NULL, backend, number(1)), QZ_OK);
+    return QZ_OK;
+}
+
+/* Those that wait stay until a poll tells them: they are named last. */
+static void who_holds_is_named_before_who_waits(void) {
+    qz_backend *backend = new_backend();
+    qz_hold *mine = NULL;
+    EXPECT(qz_semaphore_new(1, 1, &crowded), QZ_OK);
+    EXPECT(qz_semaphore_acquire(crowded, 1, 0, NULL, &mine), QZ_OK);
+    CHECK(call_elsewhere(call_submit_many, backend) == QZ_OK);
+    EXPECT(qz_semaphore_free(crowded, 0), QZ_FREE_PENDING);
+    const char *words = qz_last_error(), *held = strstr(words, "in hold 'qz_semaphore_acquire'");
+    CHECK_SAY(held != NULL && strstr(words, "waiting in") > held, "%s", words);
+    for (int i = 0; i < MANY; i++) (void)EXPECT_COMPLETION(backend, "qz_semaphore_acquire_async", 1, QZ_ERR_FREED);
+    EXPECT(qz_hold_release(mine), QZ_OK);
+    free_backend(backend);
+}
+
 int main(void) {
     kind = new_kind("thing");
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -186,6 +208,7 @@ int main(void) {
     RUN(at_the_deadline_it_stays_closed_and_is_destroyed_later);
     RUN(who_waits_for_what_is_freed_is_told);
     RUN(of_backends);
+    RUN(who_holds_is_named_before_who_waits);
     puts("backend_free: ok");
     return 0;
 }

@@ -287,4 +287,6 @@ RULES = [
          "self.has_enough(target) || self.size >= self.limits.max_size", "self.has_enough(target)", "sync", "pool::a_warm_up_beside"),
     Rule("pool-surplus", "more stay idle than may", POOL_INVENTORY,
          "self.count_idle() >= self.limits.max_idle", "self.count_idle() > self.limits.max_idle", "twin", "pool"),
+    Rule("pending-words", "of a pending free nobody learns who holds, as so many wait", "core/src/ffi/last_error.rs",
+         "                if occupant.is_waiting == waits {", "                if waits {", "contract", "backend_free"),
 ]

@@ -84,11 +84,16 @@ pub(super) fn tell_pending(handle: AnyHandle) {
             let _ = write!(text, "{left} handles of the kind are still open");
             return;
         }
-        // The handle may be over by now; then there is nobody to name.
-        let _ = handle.occupants(|occupant| {
-            let separator = if text.length() == before { "still inside:" } else { "," };
-            let _ = write!(text, "{separator} {occupant}");
-        });
+        // The handle may be over by now; then there is nobody to name. Those that wait are on their way out, and may be so many that
+        // there is no room for others: they come last.
+        for waits in [false, true] {
+            let _ = handle.occupants(|occupant| {
+                if occupant.is_waiting == waits {
+                    let separator = if text.length() == before { "still inside:" } else { "," };
+                    let _ = write!(text, "{separator} {occupant}");
+                }
+            });
+        }
         if text.length() == before {
             let _ = write!(text, "nobody is inside any more: the object is being destroyed, or was just now");
         }

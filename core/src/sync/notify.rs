@@ -129,7 +129,8 @@ impl Notify {
 }
 
 impl Notified<'_> {
-    /// Stands in line from now on: `true` if it is over already, and the future ready.
+    /// Stands in line from now on: `true` if it is over already, and the future ready. Then the wake-up is taken: whoever drops the
+    /// future does not pass it on.
     #[allow(clippy::must_use_candidate, reason = "standing in line is what it is called for")]
     pub fn enable(self: Pin<&mut Self>) -> bool {
         let this = self.project();
