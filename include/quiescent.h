@@ -1634,8 +1634,9 @@ qz_status qz_pool_free(qz_pool *pool,
 
 /// The lock of the file at `path`, whatever bytes that is; made if it is missing, and so are the directories above
 /// it. What the file holds is kept; only a file that this library made gets written into who holds it (see
-/// QZ_FILELOCK_SIDECAR). `flags` is 0 or that. Locks nothing, and keeps nothing open. Pairs with qz_filelock_free,
-/// which does not remove the file.
+/// QZ_FILELOCK_SIDECAR). Off Linux, on NFS, without /proc, or under a umask that forbids nothing, what somebody else
+/// writes into the file in the moment of its making may be lost. `flags` is 0 or QZ_FILELOCK_SIDECAR. Locks nothing,
+/// and keeps nothing open. Pairs with qz_filelock_free, which does not remove the file.
 ///
 /// - QZ_OK: `*out_lock` is the handle.
 /// - QZ_ERR_IO: qz_last_os_error() is the errno (EISDIR, EACCES, EROFS, ELOOP, ENOSPC, EMFILE, …; EINVAL: no regular

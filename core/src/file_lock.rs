@@ -17,7 +17,9 @@
 //!   ends, as `fork` closes the child's copies of the locked files. (A child made with a raw `clone` keeps them until it ends.) New
 //!   locks work.
 //! - What the file holds is kept. Only a file that this library made, or an empty one that is a [`PackLock`]'s, gets written into who
-//!   holds it. That is information; nothing hangs on it.
+//!   holds it. That is information; nothing hangs on it. (A file that is made says by whom before its name leads to it. Where that
+//!   cannot be done, as without `O_TMPFILE` (other systems than Linux, NFS), without `/proc`, or under a umask that forbids nothing,
+//!   what somebody writes into it in the very moment of its making may be lost.)
 //! - Whoever removes or replaces the file takes the exclusion away from who holds it. But nobody begins to hold a file that
 //!   its name does not lead to any more: who waited for it starts over with the new one.
 //! - What a file system cannot do is an error, never a silent success. See `attempt.rs` for what holds on NFS.
