@@ -40,7 +40,8 @@
 //! 1. At most one waiter of a domain is between 3 and 5: it has the domain's front.
 //! 2. The lock of the system is given back before the turn: a hold's fields are dropped in this order.
 //! 3. A hold has a descriptor of its own, so one that is shared needs no counting: the system counts.
-//! 4. Nothing of another process is touched by a forked child: whatever drops there looks first which process it is.
+//! 4. Nothing of another process is touched by a forked child: whatever drops there looks first which process it is. (A call that
+//!    blocks, as its thread forks in a signal handler or a waker: that ends there with `exec` or `_exit`, as from any call that blocks.)
 //!
 //! # Orderings
 //!
@@ -65,6 +66,7 @@ mod sidecar;
 #[cfg(not(loom))]
 mod system;
 mod taker;
+mod waiting;
 mod watch;
 
 pub use error::{FileLockError, FileLockIoError, TryFileLockError};
@@ -91,6 +93,7 @@ use std::pin::pin;
 use std::task::Poll;
 use system::Errno;
 use taker::Taker;
+use waiting::Waiting;
 use watch::Watch;
 
 /// A file to be locked. Holds nothing open; see [the module](self).
@@ -166,12 +169,18 @@ impl FileLock {
     }
 
     /// The same as a future, which may be dropped at any time. The lock is then no thread's: a thread that blocks for it while a
-    /// task of its own holds it is not told so.
+    /// task of its own holds it is not told so. In a forked child it waits anew.
     ///
     /// # Errors
     /// [`FileLockError::Closed`], [`FileLockError::Io`].
     pub async fn acquire_async(&self, mode: LockMode) -> Result<FileLockHold, FileLockError> {
-        self.unless_closed(self.wait_in_line(Taker::Task, mode)).await
+        let begin = || Waiting::new(self.unless_closed(self.wait_in_line(Taker::Task, mode)));
+        let mut waiting = begin()?;
+        poll_fn(|context| match waiting.poll(context, begin) {
+            Ok(answer) => answer,
+            Err(error) => Poll::Ready(Err(error.into())),
+        })
+        .await
     }
 
     /// Locks if nobody holds it, or waits for it in this process. Does not wait.

@@ -134,6 +134,33 @@ fn is_free_once_killed(lock: &FileLock, mut holder: Other, orphan: i32) {
     assert!(acquired.is_ok(), "the child keeps it");
 }
 
+/// Its copy of a wait begins anew: what that had open is another file's by then.
+#[test]
+fn a_forked_child_waits_on_for_itself() {
+    let scratch = Scratch::new("fork-polls");
+    let lock = scratch.lock("file");
+    std::fs::write(scratch.path("other"), "").unwrap();
+    let hold = lock.acquire(Exclusive, long()).unwrap();
+    let mut other = Other::play("fork-polls", lock.path(), 0);
+    assert_eq!(other.says(), "not locked");
+    drop(hold);
+    other.go_on();
+    assert_eq!(other.says(), "0", "the child's status");
+    other.ends();
+}
+
+/// Whatever another thread of the parent was about as it forked.
+#[test]
+fn a_forked_child_gives_up_its_parents_wait() {
+    let scratch = Scratch::new("fork-drops");
+    let lock = scratch.lock("file");
+    let hold = lock.acquire(Exclusive, long()).unwrap();
+    let mut other = Other::play("fork-drops", lock.path(), 300);
+    assert_eq!(other.says(), "0", "children that hang");
+    other.ends();
+    drop(hold);
+}
+
 /// It begins with nothing: its parent's queues are not its own, nor does its thread hold what its parent's did.
 #[test]
 fn a_forked_child_waits_for_its_parent() {

@@ -231,6 +231,73 @@ fn plays_a_role() {
             say("held");
             wait_for_word();
         }
+        // Waits for it, and forks a child that waits on in its place, with other files open.
+        "fork-polls" => {
+            let mut acquiring = Box::pin(lock.acquire_async(Exclusive));
+            assert!(quiescent_core::block_on(&mut acquiring, quiescent_core::Wait::NOT).is_err(), "somebody has it");
+            // It may look again by then.
+            std::thread::sleep(Duration::from_millis(200));
+            // SAFETY: as above, and glibc's child may allocate.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let files =
+                    [(); 16].map(|()| std::fs::File::open(Path::new(&path).with_file_name("other")).expect("a file"));
+                let in_vain = quiescent_core::block_on(&mut acquiring, crate::soon()).is_err();
+                say(if in_vain { "not locked" } else { "locked, too" });
+                wait_for_word();
+                let got = quiescent_core::block_on(acquiring, long()).is_ok_and(|got| got.is_ok());
+                drop(files);
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(!got)) };
+            }
+            drop(acquiring);
+            let mut status = 0;
+            // SAFETY: `status` is writable.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            say(&format!("{status}"));
+        }
+        // Has others come and go in the line, and forks children that give up their parent's wait.
+        "fork-drops" => {
+            let is_over = std::sync::atomic::AtomicBool::new(false);
+            let wait = || {
+                let mut acquiring = Box::pin(lock.acquire_async(Exclusive));
+                assert!(
+                    quiescent_core::block_on(&mut acquiring, quiescent_core::Wait::NOT).is_err(),
+                    "somebody has it"
+                );
+                acquiring
+            };
+            std::thread::scope(|scope| {
+                let _front = wait();
+                scope.spawn(|| {
+                    while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                        drop(wait());
+                    }
+                });
+                let mut hung = 0;
+                for _ in 0..parameter {
+                    let acquiring = wait();
+                    // SAFETY: as above, and glibc's child may allocate.
+                    let child = unsafe { libc::fork() };
+                    if child == 0 {
+                        // SAFETY: a plain number.
+                        unsafe { libc::alarm(10) };
+                        drop(acquiring);
+                        // SAFETY: as above.
+                        unsafe { libc::_exit(0) };
+                    }
+                    let mut status = 0;
+                    // SAFETY: `status` is writable.
+                    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                    hung += u32::from(status != 0);
+                    if hung > 0 {
+                        break;
+                    }
+                }
+                is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                say(&format!("{hung}"));
+            });
+        }
         // Counts up in the file beside it, so many times.
         "count" => {
             let counter = Path::new(&path).with_extension("counter");
