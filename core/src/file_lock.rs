@@ -342,7 +342,7 @@ impl FileLock {
             drop(locked);
             return Ok(None);
         }
-        locked.note(self.content, mode);
+        locked.note(self.content, mode, turn.in_use().number);
         turn.hold(taker)?;
         Ok(Some(FileLockHold { _locked: locked, turn }))
     }

@@ -37,6 +37,25 @@ fn who_holds_it_is_told() {
     assert_eq!(lock.holder().unwrap(), None, "released");
 }
 
+/// Of several that share it the last one to come is told of; that is not taken back by one that came before.
+#[test]
+fn who_shares_it_still_is_told() {
+    let scratch = Scratch::new("sharers");
+    let lock = scratch.lock("file");
+    let first = lock.acquire(Shared, long()).unwrap();
+    let second = lock.acquire(Shared, long()).unwrap();
+    drop(first);
+    let holder = lock.holder().unwrap().expect("this process shares it still");
+    assert_eq!((holder.process(), holder.mode()), (std::process::id(), Shared));
+    let mut other = Other::play("share", lock.path(), 0);
+    assert_eq!(other.says(), "held");
+    drop(second);
+    assert_eq!(lock.holder().unwrap().map(|holder| holder.process()), Some(other.id()));
+    other.go_on();
+    other.ends();
+    assert_eq!(lock.holder().unwrap(), None);
+}
+
 /// A file that was there before is somebody's: not even an empty one is written into, unless it is a sidecar by its nature.
 #[test]
 fn what_the_file_holds_is_kept() {
