@@ -161,8 +161,17 @@ pub(super) fn read_at_start(file: &OwnedFd, bytes: &mut [u8]) -> Result<usize, E
     Ok(usize::try_from(read).unwrap_or(0))
 }
 
-/// Overwrites the beginning of `file`, in one step.
+/// Overwrites the beginning of `file`, in one step. Nothing beyond the limit of what this process may write into files: what begins there
+/// is answered with a signal that ends the process, even if the file does not grow, and of what crosses it only a part is written.
 pub(super) fn write_at_start(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+    let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is writable.
+    repeat(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
+    // SAFETY: written.
+    let limit = unsafe { limit.assume_init() }.rlim_cur;
+    if limit != libc::RLIM_INFINITY && usize::try_from(limit).is_ok_and(|limit| limit < bytes.len()) {
+        return Err(libc::EFBIG);
+    }
     // SAFETY: `bytes` is readable for its length.
     repeat(|| unsafe { libc::pwrite(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) }).map(|_| ())
 }

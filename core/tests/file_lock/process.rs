@@ -298,6 +298,25 @@ fn plays_a_role() {
                 say(&format!("{hung}"));
             });
         }
+        // Locks it and a new one, and may not write into files from that byte on.
+        "limited" => {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            let before = std::fs::read(&path).expect("a file");
+            // SAFETY: `limit` is writable, and readable.
+            unsafe {
+                assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit), 0);
+                limit.rlim_cur = parameter as libc::rlim_t;
+                assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+            }
+            for name in ["file", "new"] {
+                let lock = FileLock::open(Path::new(&path).with_file_name(name)).expect("a file to lock");
+                let hold = lock.acquire(Exclusive, long()).expect("locked");
+                let during = std::fs::read(lock.path()).expect("a file");
+                assert!(if name == "file" { during == before } else { during.is_empty() }, "a part is written");
+                drop(hold);
+            }
+            say("locked");
+        }
         // Counts up in the file beside it, so many times.
         "count" => {
             let counter = Path::new(&path).with_extension("counter");
