@@ -15,7 +15,9 @@ use std::ffi::{c_char, c_void};
 /// file exclude each other, whatever they call the file and through whichever handle. Within a process fair: first
 /// in, first out; between processes whoever comes first when it is free. Not re-entrant: a thread that would wait
 /// for itself is told so. It may be unlocked on another thread. It ends with the process, however that ends; a
-/// forked child does not release its parent's.
+/// forked child does not release its parent's. (A child that another thread forks in the moment in which an acquire
+/// opens the file keeps a copy of it: if the parent then ends without a release, the lock ends with that child, or
+/// with its exec.)
 ///
 /// Whoever removes or replaces the file takes the exclusion away from who holds it; but nobody begins to hold a
 /// file that its name does not lead to any more. On file systems without locks acquiring is refused; on NFS the

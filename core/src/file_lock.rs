@@ -14,8 +14,9 @@
 //! - A thread that would wait for itself is told so at once. Not re-entrant; a hold may be passed on to, and dropped on, any thread.
 //! - A lock ends with its process, however that ends. Nothing is poisoned: who gets the lock after a crash looks for itself.
 //! - In a forked child the parent's holds are nobody's: their drop does not unlock. The lock lasts until the parent releases it or
-//!   ends, as `fork` closes the child's copies of the locked files. (A child made with a raw `clone` keeps them until it ends.) New
-//!   locks work.
+//!   ends, as `fork` closes the child's copies of the locked files. (Two children keep a copy, until they end or
+//!   `exec`, and with it the lock of a parent that ends without a release: one made with a raw `clone`, and one that another thread forks
+//!   in the moment in which an acquisition opens the file. What is released is free whoever has a copy.) New locks work.
 //! - What the file holds is kept. Only a file that this library made, or an empty one that is a [`PackLock`]'s, gets written into who
 //!   holds it. That is information; nothing hangs on it. (A file that is made says by whom before its name leads to it. Where that
 //!   cannot be done, as without `O_TMPFILE` (other systems than Linux, NFS), without `/proc`, or under a umask that forbids nothing,
