@@ -15,7 +15,9 @@ use std::ffi::{c_char, c_void};
 /// file exclude each other, whatever they call the file and through whichever handle. Within a process fair: first
 /// in, first out; between processes whoever comes first when it is free. Not re-entrant: a thread that would wait
 /// for itself is told so. It may be unlocked on another thread. It ends with the process, however that ends; a
-/// forked child does not release its parent's.
+/// forked child does not release its parent's. (A child that another thread forks in the moment in which an acquire
+/// opens the file keeps a copy of it: if the parent then ends without a release, the lock ends with that child, or
+/// with its exec.)
 ///
 /// Whoever removes or replaces the file takes the exclusion away from who holds it; but nobody begins to hold a
 /// file that its name does not lead to any more. On file systems without locks acquiring is refused; on NFS the
@@ -57,8 +59,9 @@ pub struct qz_filelock_holder_info {
 
 /// The lock of the file at `path`, whatever bytes that is; made if it is missing, and so are the directories above
 /// it. What the file holds is kept; only a file that this library made gets written into who holds it (see
-/// QZ_FILELOCK_SIDECAR). `flags` is 0 or that. Locks nothing, and keeps nothing open. Pairs with qz_filelock_free,
-/// which does not remove the file.
+/// QZ_FILELOCK_SIDECAR). Off Linux, on NFS, without /proc, or under a umask that forbids nothing, what somebody else
+/// writes into the file in the moment of its making may be lost. `flags` is 0 or QZ_FILELOCK_SIDECAR. Locks nothing,
+/// and keeps nothing open. Pairs with qz_filelock_free, which does not remove the file.
 ///
 /// - QZ_OK: `*out_lock` is the handle.
 /// - QZ_ERR_IO: qz_last_os_error() is the errno (EISDIR, EACCES, EROFS, ELOOP, ENOSPC, EMFILE, …; EINVAL: no regular

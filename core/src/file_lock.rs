@@ -14,10 +14,13 @@
 //! - A thread that would wait for itself is told so at once. Not re-entrant; a hold may be passed on to, and dropped on, any thread.
 //! - A lock ends with its process, however that ends. Nothing is poisoned: who gets the lock after a crash looks for itself.
 //! - In a forked child the parent's holds are nobody's: their drop does not unlock. The lock lasts until the parent releases it or
-//!   ends, as `fork` closes the child's copies of the locked files. (A child made with a raw `clone` keeps them until it ends.) New
-//!   locks work.
+//!   ends, as `fork` closes the child's copies of the locked files. (Two children keep a copy, until they end or
+//!   `exec`, and with it the lock of a parent that ends without a release: one made with a raw `clone`, and one that another thread forks
+//!   in the moment in which an acquisition opens the file. What is released is free whoever has a copy.) New locks work.
 //! - What the file holds is kept. Only a file that this library made, or an empty one that is a [`PackLock`]'s, gets written into who
-//!   holds it. That is information; nothing hangs on it.
+//!   holds it. That is information; nothing hangs on it. (A file that is made says by whom before its name leads to it. Where that
+//!   cannot be done, as without `O_TMPFILE` (other systems than Linux, NFS), without `/proc`, or under a umask that forbids nothing,
+//!   what somebody writes into it in the very moment of its making may be lost.)
 //! - Whoever removes or replaces the file takes the exclusion away from who holds it. But nobody begins to hold a file that
 //!   its name does not lead to any more: who waited for it starts over with the new one.
 //! - What a file system cannot do is an error, never a silent success. See `attempt.rs` for what holds on NFS.
@@ -38,7 +41,8 @@
 //! 1. At most one waiter of a domain is between 3 and 5: it has the domain's front.
 //! 2. The lock of the system is given back before the turn: a hold's fields are dropped in this order.
 //! 3. A hold has a descriptor of its own, so one that is shared needs no counting: the system counts.
-//! 4. Nothing of another process is touched by a forked child: whatever drops there looks first which process it is.
+//! 4. Nothing of another process is touched by a forked child: whatever drops there looks first which process it is. (A call that
+//!    blocks, as its thread forks in a signal handler or a waker: that ends there with `exec` or `_exit`, as from any call that blocks.)
 //!
 //! # Orderings
 //!
@@ -63,6 +67,7 @@ mod sidecar;
 #[cfg(not(loom))]
 mod system;
 mod taker;
+mod waiting;
 mod watch;
 
 pub use error::{FileLockError, FileLockIoError, TryFileLockError};
@@ -89,6 +94,7 @@ use std::pin::pin;
 use std::task::Poll;
 use system::Errno;
 use taker::Taker;
+use waiting::Waiting;
 use watch::Watch;
 
 /// A file to be locked. Holds nothing open; see [the module](self).
@@ -164,12 +170,18 @@ impl FileLock {
     }
 
     /// The same as a future, which may be dropped at any time. The lock is then no thread's: a thread that blocks for it while a
-    /// task of its own holds it is not told so.
+    /// task of its own holds it is not told so. In a forked child it waits anew.
     ///
     /// # Errors
     /// [`FileLockError::Closed`], [`FileLockError::Io`].
     pub async fn acquire_async(&self, mode: LockMode) -> Result<FileLockHold, FileLockError> {
-        self.unless_closed(self.wait_in_line(Taker::Task, mode)).await
+        let begin = || Waiting::new(self.unless_closed(self.wait_in_line(Taker::Task, mode)));
+        let mut waiting = begin()?;
+        poll_fn(|context| match waiting.poll(context, begin) {
+            Ok(answer) => answer,
+            Err(error) => Poll::Ready(Err(error.into())),
+        })
+        .await
     }
 
     /// Locks if nobody holds it, or waits for it in this process. Does not wait.
@@ -331,7 +343,7 @@ impl FileLock {
             drop(locked);
             return Ok(None);
         }
-        locked.note(self.content, mode);
+        locked.note(self.content, mode, turn.in_use().number);
         turn.hold(taker)?;
         Ok(Some(FileLockHold { _locked: locked, turn }))
     }

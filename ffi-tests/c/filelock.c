@@ -1,12 +1,17 @@
 /* qz_filelock_*: one holder at a time among threads and processes; what the system refuses is told with its number and the file. */
 #include "refusals.h"
+#include <stdarg.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* What the system is to refuse, if anything: in place of the C library's, so that no odd file system is needed. */
-static int flock_fails, create_fails;
+static int flock_fails, create_fails, nameless_fails, link_fails;
+/* Whether somebody writes into a file as soon as its name leads to it. */
+static bool somebody_writes;
+/* Whether a file that has no name yet gets what the umask forbids: as Linux before 6.0 does on some file systems. */
+static bool umask_is_ignored;
 
 int flock(int fd, int operation) {
     if (flock_fails != 0 && operation != LOCK_UN) {
@@ -16,12 +21,43 @@ int flock(int fd, int operation) {
     return (int)syscall(SYS_flock, fd, operation);
 }
 
+static void is_found(int fd) {
+    if (somebody_writes) CHECK(pwrite(fd, "mine", 4, 0) == 4);
+    somebody_writes = false;
+}
+
 int open(const char *path, int flags, ...) {
-    if (create_fails != 0 && (flags & O_CREAT) != 0) {
-        errno = create_fails;
+    bool is_nameless = (flags & O_TMPFILE) == O_TMPFILE, creates = is_nameless || (flags & O_CREAT) != 0;
+    mode_t mode = 0;
+    if (creates) {
+        va_list more;
+        va_start(more, flags);
+        mode = va_arg(more, mode_t);
+        va_end(more);
+    }
+    int refused = creates && create_fails != 0 ? create_fails : is_nameless ? nameless_fails : 0;
+    if (refused != 0) {
+        errno = refused;
         return -1;
     }
-    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0644);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    if (fd >= 0 && is_nameless && umask_is_ignored) CHECK(fchmod(fd, mode) == 0);
+    if (fd >= 0 && creates && !is_nameless) is_found(fd);
+    return fd;
+}
+
+int linkat(int from, const char *old, int to, const char *new, int flags) {
+    if (link_fails != 0) {
+        errno = link_fails;
+        return -1;
+    }
+    int linked = (int)syscall(SYS_linkat, from, old, to, new, flags);
+    int fd = linked == 0 && somebody_writes ? open(new, O_RDWR) : -1;
+    if (fd >= 0) {
+        is_found(fd);
+        CHECK(close(fd) == 0);
+    }
+    return linked;
 }
 
 static char directory[64] = "/tmp/qz-filelock-XXXXXX";
@@ -242,6 +278,47 @@ static void who_holds_it_is_told(void) {
     EXPECT(qz_filelock_free(same, 0), QZ_OK);
 }
 
+/* Also what somebody wrote who found the file before anybody locked it. */
+static void what_the_file_holds_is_kept(void) {
+    char content[5] = "";
+    somebody_writes = true;
+    qz_filelock *l = open_lock("found");
+    CHECK(!somebody_writes);
+    EXPECT(qz_hold_release(lock(l, QZ_FILELOCK_EXCLUSIVE)), QZ_OK);
+    int fd = open(in_directory("found"), O_RDONLY);
+    CHECK(fd >= 0 && read(fd, content, 4) == 4 && close(fd) == 0);
+    CHECK_SAY(strcmp(content, "mine") == 0, "%s", content);
+    EXPECT(qz_filelock_free(l, 0), QZ_OK);
+}
+
+/* However it is made: as open() makes one, and marked, so that who holds it is told. */
+static void a_file_that_is_made(const char *name) {
+    mode_t before = umask(027);
+    struct stat made;
+    qz_filelock *l = open_lock(name);
+    umask(before);
+    CHECK(stat(in_directory(name), &made) == 0);
+    CHECK_SAY((made.st_mode & 0777) == 0640 && made.st_nlink == 1, "%o", (unsigned)made.st_mode);
+    qz_hold *mine = lock(l, QZ_FILELOCK_EXCLUSIVE);
+    EXPECT(qz_filelock_holder(l, &info, sizeof info), QZ_OK);
+    CHECK(info.process == (uint64_t)getpid());
+    EXPECT(qz_hold_release(mine), QZ_OK);
+    EXPECT(qz_filelock_free(l, 0), QZ_OK);
+}
+
+static void a_file_is_made_wherever_it_can_be(void) {
+    a_file_that_is_made("made/at/once");
+    nameless_fails = EOPNOTSUPP;
+    a_file_that_is_made("made/under/its/name");
+    nameless_fails = 0;
+    link_fails = ENOENT; /* there is no /proc */
+    a_file_that_is_made("made/again");
+    link_fails = 0;
+    umask_is_ignored = true;
+    a_file_that_is_made("made/by/the/umask");
+    umask_is_ignored = false;
+}
+
 static void told(int number, const char *name) {
     CHECK_SAY(qz_last_os_error() == number, "errno %d: %s", qz_last_os_error(), qz_last_error());
     CHECK_SAY(strstr(qz_last_error(), in_directory(name)) != NULL, "%s", qz_last_error());
@@ -338,6 +415,8 @@ int main(void) {
     without_memory();
     what_the_system_refuses_is_told();
     who_holds_it_is_told();
+    what_the_file_holds_is_kept();
+    a_file_is_made_wherever_it_can_be();
     a_thread_that_would_wait_for_itself_is_told();
     waits_for_another_process_end_by_grant_deadline_cancel_and_free();
     char command[128];

@@ -23,6 +23,7 @@
 //! is woken by that would try in vain, if it was not unlocked before.
 
 use crate::file_lock::error::FileLockIoError;
+use crate::file_lock::holder::{self, Holder};
 use crate::file_lock::identity::Identity;
 #[cfg(not(loom))]
 use crate::file_lock::inherited::Inherited;
@@ -31,7 +32,7 @@ use crate::file_lock::model::Inherited;
 use crate::file_lock::process::ProcessId;
 use crate::file_lock::sidecar::Content;
 use crate::file_lock::system::{Descriptor, Errno};
-use crate::file_lock::{LockMode, holder, system};
+use crate::file_lock::{LockMode, system};
 use std::mem::ManuallyDrop;
 
 /// An open file that may come to be locked, or is. For as long as it is open a forked child closes its copy: one that was made while this
@@ -45,8 +46,8 @@ pub(super) struct Candidate {
 /// A file that is locked. Given back by its drop.
 pub(super) struct Locked {
     file: Candidate,
-    /// Whether it is written down in the file who holds it.
-    is_noted: bool,
+    /// What is written down in the file of who holds it.
+    noted: Option<Holder>,
 }
 
 /// What came of it.
@@ -74,7 +75,7 @@ impl Candidate {
             LockMode::Shared => libc::LOCK_SH,
         };
         let is_locked = system::lock(&self.file, operation)?;
-        Ok(if is_locked { Attempt::Locked(Locked { file: self, is_noted: false }) } else { Attempt::Held(self) })
+        Ok(if is_locked { Attempt::Locked(Locked { file: self, noted: None }) } else { Attempt::Held(self) })
     }
 
     fn is_ours(&self) -> bool {
@@ -97,16 +98,16 @@ impl Drop for Candidate {
 
 impl Locked {
     /// Writes down who holds it, if that is allowed.
-    pub(super) fn note(&mut self, content: Content, mode: LockMode) {
-        self.is_noted = holder::note(&self.file.file, content, mode);
+    pub(super) fn note(&mut self, content: Content, mode: LockMode, hold: u64) {
+        self.noted = holder::note(&self.file.file, content, mode, hold);
     }
 }
 
 impl Drop for Locked {
     fn drop(&mut self) {
         if self.file.is_ours() {
-            if self.is_noted {
-                holder::note_release(&self.file.file);
+            if let Some(noted) = &self.noted {
+                holder::note_release(&self.file.file, noted);
             }
             system::unlock(&self.file.file);
         }

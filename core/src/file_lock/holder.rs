@@ -2,8 +2,11 @@
 //!
 //! A record of fixed length, text on lines, written in one step over the last one. A file that this library made begins
 //! with the record's first line from the beginning; of every other one that is somebody's content nothing is ever written (see
-//! [`Content`]). Whoever releases the lock writes a record that names nobody. One that was left by a process that has ended
-//! since is not told of, if it ran on this machine.
+//! [`Content`]). Whoever releases the lock writes a record that names nobody, if its own still stands there. One that was left by a
+//! process that has ended since is not told of, if it ran on this machine.
+//!
+//! There is room for one. Of several that share a lock the last one to come is told of, and nobody once that one has gone; nor is one told
+//! of that comes while another takes back its own record.
 
 use crate::file_lock::sidecar::Content;
 use crate::file_lock::system::Descriptor;
@@ -19,6 +22,8 @@ pub struct Holder {
     since: u64,
     program: [u8; PROGRAM],
     host: [u8; HOST],
+    /// Which one of its process's holds.
+    hold: u64,
 }
 
 /// Room for the name of a program; more is cut off. As much as Linux keeps, with a NUL.
@@ -31,7 +36,7 @@ const FIRST_LINE: &[u8] = b"locked with quiescent\n";
 
 impl Holder {
     /// This process, from now on.
-    fn here(mode: LockMode) -> Holder {
+    fn here(mode: LockMode, hold: u64) -> Holder {
         let mut host = [0; HOST];
         system::host_name(&mut host);
         Holder {
@@ -40,6 +45,7 @@ impl Holder {
             since: system::wall_clock(),
             program: super::process::program_name(),
             host,
+            hold,
         }
     }
 
@@ -97,6 +103,7 @@ impl Holder {
             since: field("since")?.parse().ok()?,
             program: padded(field("program")?),
             host: padded(field("host")?),
+            hold: field("hold")?.parse().ok()?,
         })
     }
 
@@ -106,13 +113,14 @@ impl Holder {
         let mode = if self.mode == LockMode::Shared { "shared" } else { "exclusive" };
         let _ = write!(
             Cut::within(&mut record[FIRST_LINE.len()..]),
-            "process {}\nmode {mode}\nsince {}\nprogram {}\nhost {}\n",
+            "process {}\nmode {mode}\nsince {}\nprogram {}\nhost {}\nhold {}\n",
             self.process,
             self.since,
             Padded(&self.program),
             Padded(&self.host),
+            self.hold,
         );
-        debug_assert!(room > PROGRAM + HOST + 64, "it fits");
+        debug_assert!(room > PROGRAM + HOST + 104, "it fits");
     }
 }
 
@@ -145,21 +153,22 @@ fn may_write(file: &Descriptor, content: Content) -> bool {
     }
 }
 
-/// Says that this process holds `file` from now on; whether it did.
-pub(super) fn note(file: &Descriptor, content: Content, mode: LockMode) -> bool {
+/// Says that this process holds `file` from now on, by that hold of its; what it said, if it did.
+pub(super) fn note(file: &Descriptor, content: Content, mode: LockMode, hold: u64) -> Option<Holder> {
     if !may_write(file, content) {
-        return false;
+        return None;
     }
     let mut record = [b'\n'; LENGTH];
-    Holder::here(mode).write(&mut record);
+    Holder::here(mode, hold).write(&mut record);
     // The NUL of the text.
     record.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'\n');
-    system::write_at_start(file, &record).is_ok()
+    system::write_at_start(file, &record).ok()?;
+    Holder::parse(&record)
 }
 
-/// Says that nobody holds `file`, unless by now another one says that it does (of those that share it).
-pub(super) fn note_release(file: &Descriptor) {
-    if read(file).is_some_and(|holder| holder.process == system::process_id()) {
+/// Says that nobody holds `file`, unless by now another one says that it does (of those that share it), and not `noted`.
+pub(super) fn note_release(file: &Descriptor, noted: &Holder) {
+    if read(file).as_ref() == Some(noted) {
         let _ = system::write_at_start(file, &nobody());
     }
 }

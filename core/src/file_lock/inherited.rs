@@ -11,6 +11,19 @@
 //! The child gets a copy of the descriptors and a copy of the memory, at two moments, between which the parent's other threads go on. So
 //! a number in the list may be another file's, or nobody's, among its descriptors: it is closed only if it is that very file.
 //!
+//! # What is missed
+//!
+//! The number is known once the file is open, so there is a moment in which it is open and not in the list: a child whose descriptors *and*
+//! memory are copied in it, by another thread's fork, keeps its copy (some microseconds; tried with an `open` that forks).
+//! That matters if the parent then gets the lock and is killed, or ends without a release, while the child lives on without `exec`.
+//! None of these would do:
+//!
+//! - *A place with the identity alone*, and a child that looks for it among its descriptors: those of the program's own that lead to the
+//!   same file cannot be told from it.
+//! - *Opening again if a fork came between*: one that is under way copies the next one, too, and who waits for its end waits for
+//!   `fork` handlers of the program's, which may wait for what the caller holds.
+//! - *A lock that `fork` takes*: it would wait for an `open` on the network; and for ever where a signal handler forks.
+//!
 //! # Orderings
 //!
 //! | operation | ordering | pairs with | publishes |

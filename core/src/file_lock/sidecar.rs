@@ -108,23 +108,17 @@ pub(super) fn read_holder(path: &Shared<LockPath>) -> Result<Option<Holder>, Fil
 fn open_or_create(path: &CStr) -> Result<Descriptor, Errno> {
     let mut made = Parents { path, made: 0, below: 0 };
     let mut answer = Err(libc::ENOENT);
-    let mut exclusive = libc::O_EXCL;
+    let mut is_made_by_us = true;
     for round in 0..ROUNDS {
         answer = system::open(path, 0);
         if !matches!(answer, Err(libc::ENOENT)) {
             break;
         }
-        answer = system::open(path, libc::O_CREAT | exclusive);
+        answer = if is_made_by_us { make(path) } else { system::open(path, libc::O_CREAT) };
         match &answer {
-            Ok(file) => {
-                if exclusive != 0 {
-                    holder::mark(file);
-                }
-                break;
-            }
             // Made by another one meanwhile; or a link to nowhere, which "exists" for who wants to be the one that makes it. Then it is
             // made without knowing by whom.
-            Err(libc::EEXIST) => exclusive = 0,
+            Err(libc::EEXIST) => is_made_by_us = false,
             Err(libc::ENOENT) => {
                 // A directory is missing. Nothing to make: a link that leads nowhere; twice, as somebody may remove them.
                 let before = made.made;
@@ -136,13 +130,40 @@ fn open_or_create(path: &CStr) -> Result<Descriptor, Errno> {
                     break;
                 }
             }
-            Err(_) => break,
+            _ => break,
         }
     }
     if answer.is_err() {
         made.undo();
     }
     answer
+}
+
+/// Makes the file, unless its name is taken (`EEXIST`): its name leads to it once it is marked as made by this library. So what
+/// somebody writes who finds it is kept. Where the system cannot do that, somebody may find it before: what he has
+/// written by the time of the mark is lost, up to the mark's length.
+fn make(path: &CStr) -> Result<Descriptor, Errno> {
+    let end = path.to_bytes().iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    if let Ok(file) = up_to(path, end, system::open_nameless) {
+        holder::mark(&file);
+        match system::give_name(&file, path) {
+            Ok(()) => return Ok(file),
+            Err(libc::EEXIST) => return Err(libc::EEXIST),
+            // Whatever it is, who cannot do it the other way either is told of that.
+            Err(_) => {}
+        }
+    }
+    let file = system::open(path, libc::O_CREAT | libc::O_EXCL)?;
+    holder::mark(&file);
+    Ok(file)
+}
+
+/// Calls with the path up to the byte at `end`.
+fn up_to<R>(path: &CStr, end: usize, call: impl FnOnce(&CStr) -> Result<R, Errno>) -> Result<R, Errno> {
+    let mut room = [0; libc::PATH_MAX as usize];
+    let upper = path.to_bytes().get(..end).filter(|upper| upper.len() < room.len()).ok_or(libc::ENAMETOOLONG)?;
+    room[..end].copy_from_slice(upper);
+    call(CStr::from_bytes_until_nul(&room).map_err(|_| libc::ENAMETOOLONG)?)
 }
 
 /// The directories above a file that were missing.
@@ -155,26 +176,19 @@ struct Parents<'p> {
 }
 
 impl Parents<'_> {
-    /// The path up to the byte at `end`, a slash.
-    fn upper(&self, end: usize, call: impl FnOnce(&CStr) -> Result<(), Errno>) -> Result<(), Errno> {
-        let mut room = [0; libc::PATH_MAX as usize];
-        let upper =
-            self.path.to_bytes().get(..end).filter(|upper| upper.len() < room.len()).ok_or(libc::ENAMETOOLONG)?;
-        room[..end].copy_from_slice(upper);
-        call(CStr::from_bytes_until_nul(&room).map_err(|_| libc::ENAMETOOLONG)?)
-    }
-
     fn make(&mut self) -> Result<(), Errno> {
         let path = self.path.to_bytes();
         for end in ends(path) {
-            match self.upper(end, system::make_directory) {
+            match up_to(self.path, end, system::make_directory) {
                 Ok(()) => {
                     self.below = if self.made == 0 { end } else { self.below.min(end) };
                     self.made += 1;
                 }
                 Err(libc::EEXIST) => {}
                 // Some systems say that there is nothing to be made in here before they say that it is there.
-                Err(errno) => self.upper(end, |upper| system::stat_path(upper).map(|_| ())).map_err(|_| errno)?,
+                Err(errno) => {
+                    up_to(self.path, end, system::stat_path).map_err(|_| errno)?;
+                }
             }
         }
         Ok(())
@@ -184,7 +198,7 @@ impl Parents<'_> {
     fn undo(&self) {
         if self.made > 0 {
             for end in ends(self.path.to_bytes()).rev().take_while(|&end| end >= self.below) {
-                let _ = self.upper(end, |directory| {
+                let _ = up_to(self.path, end, |directory| {
                     system::remove_directory(directory);
                     Ok(())
                 });

@@ -31,11 +31,15 @@ pub(super) fn repeat<N: Copy + PartialOrd + From<i8>>(mut call: impl FnMut() -> 
     }
 }
 
+/// What the umask is taken from.
+const CREATED: libc::mode_t = 0o666;
+const OPEN: i32 = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+
 /// Opens for reading and writing. Never blocks (on a pipe) and gets no terminal; not inherited through `exec`.
 pub(super) fn open(path: &CStr, more_flags: i32) -> Result<OwnedFd, Errno> {
-    let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | more_flags;
+    let flags = OPEN | more_flags;
     // SAFETY: `path` is a C string; the mode is read if the file is created.
-    let descriptor = repeat(|| unsafe { libc::open(path.as_ptr(), flags, 0o666 as libc::c_uint) })?;
+    let descriptor = repeat(|| unsafe { libc::open(path.as_ptr(), flags, CREATED as libc::c_uint) })?;
     // SAFETY: it was just opened.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
@@ -49,13 +53,49 @@ pub(super) fn open_to_read(path: &CStr) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
+/// Makes a file in `directory` that nobody finds, and that is gone with its descriptor unless it is given a name. An error: it cannot be
+/// done here.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn open_nameless(directory: &CStr) -> Result<OwnedFd, Errno> {
+    let file = open(directory, libc::O_TMPFILE)?;
+    // Before Linux 6.0 the umask is not heeded on file systems without access lists. Who has none makes it the other way for nothing.
+    if fstat(&file)?.st_mode & CREATED == CREATED { Err(libc::EOPNOTSUPP) } else { Ok(file) }
+}
+
+/// Gives a file that has no name this one, unless that is taken (`EEXIST`). Needs /proc.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn give_name(file: &OwnedFd, path: &CStr) -> Result<(), Errno> {
+    use std::fmt::Write;
+    let mut nameless = [0; 40];
+    // Of the thread, which may have descriptors of its own.
+    let _ = write!(crate::text::Cut::within(&mut nameless), "/proc/thread-self/fd/{}", file.as_raw_fd());
+    let from = nameless.as_ptr().cast();
+    // SAFETY: two C strings, of which the first ends with a NUL as text in fixed memory does.
+    let link = || unsafe { libc::linkat(libc::AT_FDCWD, from, libc::AT_FDCWD, path.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    repeat(link).map(|_| ())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn open_nameless(_directory: &CStr) -> Result<OwnedFd, Errno> {
+    Err(libc::ENOSYS)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn give_name(_file: &OwnedFd, _path: &CStr) -> Result<(), Errno> {
+    Err(libc::ENOSYS)
+}
+
 /// What `file` is.
 pub(super) fn stat(file: &OwnedFd) -> Result<Found, Errno> {
+    fstat(file).map(|stat| found(&stat))
+}
+
+fn fstat(file: &OwnedFd) -> Result<libc::stat, Errno> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `stat` is writable.
     repeat(|| unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: written.
-    Ok(found(unsafe { stat.assume_init_ref() }))
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// What `path` leads to.
@@ -121,8 +161,17 @@ pub(super) fn read_at_start(file: &OwnedFd, bytes: &mut [u8]) -> Result<usize, E
     Ok(usize::try_from(read).unwrap_or(0))
 }
 
-/// Overwrites the beginning of `file`, in one step.
+/// Overwrites the beginning of `file`, in one step. Nothing beyond the limit of what this process may write into files: what begins there
+/// is answered with a signal that ends the process, even if the file does not grow, and of what crosses it only a part is written.
 pub(super) fn write_at_start(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+    let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is writable.
+    repeat(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
+    // SAFETY: written.
+    let limit = unsafe { limit.assume_init() }.rlim_cur;
+    if limit != libc::RLIM_INFINITY && usize::try_from(limit).is_ok_and(|limit| limit < bytes.len()) {
+        return Err(libc::EFBIG);
+    }
     // SAFETY: `bytes` is readable for its length.
     repeat(|| unsafe { libc::pwrite(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) }).map(|_| ())
 }

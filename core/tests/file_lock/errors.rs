@@ -1,5 +1,6 @@
 //! What the operating system refuses has a number and a path, and leaves nothing.
 
+use crate::process::Other;
 use crate::{Exclusive, Scratch, long};
 use quiescent_core::Error;
 use quiescent_core::file_lock::{FileLock, FileLockError};
@@ -44,6 +45,18 @@ fn what_was_made_in_vain_is_removed() {
     std::fs::create_dir(scratch.path("a")).unwrap();
     refused(scratch.path(&format!("a/b/c/{}", "long".repeat(100))), libc::ENAMETOOLONG);
     assert!(scratch.path("a").exists() && !scratch.path("a/b").exists());
+}
+
+/// A limit of what a process may write into files is none of its locks; and going beyond it would be a signal that ends it.
+#[test]
+fn who_may_not_write_may_lock() {
+    let scratch = Scratch::new("limited");
+    for limit in [0, 50] {
+        let mut other = Other::play("limited", scratch.lock("file").path(), limit);
+        assert_eq!(other.says(), "locked", "{limit} bytes");
+        other.ends();
+        std::fs::remove_file(scratch.path("new")).unwrap();
+    }
 }
 
 #[test]

@@ -37,6 +37,25 @@ fn who_holds_it_is_told() {
     assert_eq!(lock.holder().unwrap(), None, "released");
 }
 
+/// Of several that share it the last one to come is told of; that is not taken back by one that came before.
+#[test]
+fn who_shares_it_still_is_told() {
+    let scratch = Scratch::new("sharers");
+    let lock = scratch.lock("file");
+    let first = lock.acquire(Shared, long()).unwrap();
+    let second = lock.acquire(Shared, long()).unwrap();
+    drop(first);
+    let holder = lock.holder().unwrap().expect("this process shares it still");
+    assert_eq!((holder.process(), holder.mode()), (std::process::id(), Shared));
+    let mut other = Other::play("share", lock.path(), 0);
+    assert_eq!(other.says(), "held");
+    drop(second);
+    assert_eq!(lock.holder().unwrap().map(|holder| holder.process()), Some(other.id()));
+    other.go_on();
+    other.ends();
+    assert_eq!(lock.holder().unwrap(), None);
+}
+
 /// A file that was there before is somebody's: not even an empty one is written into, unless it is a sidecar by its nature.
 #[test]
 fn what_the_file_holds_is_kept() {
@@ -132,6 +151,33 @@ fn is_free_once_killed(lock: &FileLock, mut holder: Other, orphan: i32) {
     let is_there = unsafe { libc::kill(orphan, libc::SIGKILL) } == 0;
     assert!(is_there, "the child ended by itself");
     assert!(acquired.is_ok(), "the child keeps it");
+}
+
+/// Its copy of a wait begins anew: what that had open is another file's by then.
+#[test]
+fn a_forked_child_waits_on_for_itself() {
+    let scratch = Scratch::new("fork-polls");
+    let lock = scratch.lock("file");
+    std::fs::write(scratch.path("other"), "").unwrap();
+    let hold = lock.acquire(Exclusive, long()).unwrap();
+    let mut other = Other::play("fork-polls", lock.path(), 0);
+    assert_eq!(other.says(), "not locked");
+    drop(hold);
+    other.go_on();
+    assert_eq!(other.says(), "0", "the child's status");
+    other.ends();
+}
+
+/// Whatever another thread of the parent was about as it forked.
+#[test]
+fn a_forked_child_gives_up_its_parents_wait() {
+    let scratch = Scratch::new("fork-drops");
+    let lock = scratch.lock("file");
+    let hold = lock.acquire(Exclusive, long()).unwrap();
+    let mut other = Other::play("fork-drops", lock.path(), 300);
+    assert_eq!(other.says(), "0", "children that hang");
+    other.ends();
+    drop(hold);
 }
 
 /// It begins with nothing: its parent's queues are not its own, nor does its thread hold what its parent's did.

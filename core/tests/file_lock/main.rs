@@ -3,6 +3,7 @@
 #![cfg(all(unix, not(loom)))]
 
 mod errors;
+mod forks;
 mod holder;
 mod many;
 #[cfg(target_os = "linux")]

@@ -79,11 +79,11 @@ impl Drop for Other {
     }
 }
 
-fn say(words: &str) {
+pub fn say(words: &str) {
     println!("@@{words}");
 }
 
-fn wait_for_word() {
+pub fn wait_for_word() {
     let mut one = [0];
     std::io::stdin().read_exact(&mut one).expect("somebody is there");
 }
@@ -122,114 +122,24 @@ fn plays_a_role() {
             say("released");
             wait_for_word();
         }
-        // Holds it, forks a child that lets go of its copy, and tells when that was.
-        "fork" => {
-            let hold = lock.acquire(Exclusive, long()).expect("locked");
-            // SAFETY: the child calls what a child of a process with several threads may: descriptors and exit.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
+        // Locks it and a new one, and may not write into files from that byte on.
+        "limited" => {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            let before = std::fs::read(&path).expect("a file");
+            // SAFETY: `limit` is writable, and readable.
+            unsafe {
+                assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit), 0);
+                limit.rlim_cur = parameter as libc::rlim_t;
+                assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+            }
+            for name in ["file", "new"] {
+                let lock = FileLock::open(Path::new(&path).with_file_name(name)).expect("a file to lock");
+                let hold = lock.acquire(Exclusive, long()).expect("locked");
+                let during = std::fs::read(lock.path()).expect("a file");
+                assert!(if name == "file" { during == before } else { during.is_empty() }, "a part is written");
                 drop(hold);
-                // SAFETY: as above.
-                unsafe { libc::_exit(0) };
             }
-            let mut status = 0;
-            // SAFETY: `status` is writable.
-            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-            assert_eq!(status, 0);
-            say("child gone");
-            wait_for_word();
-        }
-        // Holds it, forks a child that waits for it, and lets go once that was in vain.
-        "fork-wait" => {
-            let hold = lock.acquire(Exclusive, long()).expect("locked");
-            let (mut waited, waits) = std::os::unix::net::UnixStream::pair().expect("a pair");
-            // SAFETY: as above, and glibc's child may allocate.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                let is_waiting = crate::timed_out(&lock.acquire(Exclusive, crate::soon()));
-                drop(waits);
-                let got = lock.acquire(Exclusive, long()).is_ok();
-                // SAFETY: as above.
-                unsafe { libc::_exit(i32::from(!(is_waiting && got))) };
-            }
-            drop(waits);
-            assert_eq!(waited.read(&mut [0]).expect("readable"), 0, "the child says nothing more");
-            drop(hold);
-            let mut status = 0;
-            // SAFETY: `status` is writable.
-            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-            say(&format!("{status}"));
-        }
-        // Holds it, makes a child that keeps its copy for a while, and lets go meanwhile.
-        "fork-keep" => {
-            let hold = lock.acquire(Exclusive, long()).expect("locked");
-            // SAFETY: as above.
-            let child = unsafe { fork_without_handlers() };
-            if child == 0 {
-                live_on();
-            }
-            say("held");
-            wait_for_word();
-            drop(hold);
-            say("released");
-            wait_for_word();
-            // SAFETY: a child of ours.
-            unsafe { libc::kill(child, libc::SIGKILL) };
-        }
-        // Holds it, and forks a child that lives on and has what else the parent had open.
-        "fork-orphan" => {
-            let other = std::fs::File::open(&path).expect("a file");
-            let hold = lock.acquire(Exclusive, long()).expect("locked");
-            // SAFETY: as above.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                // Another file may have the number of the lock's by the time that its hold is dropped.
-                let next = other.try_clone().expect("a descriptor");
-                drop(hold);
-                if other.metadata().is_err() || next.metadata().is_err() {
-                    // SAFETY: as above.
-                    unsafe { libc::_exit(1) };
-                }
-                say(&std::process::id().to_string());
-                live_on();
-            }
-            let mut status = 0;
-            // SAFETY: `status` is writable.
-            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-            say("the child has ended");
-        }
-        // Holds it, and forks a child that lets go of its copy, and has the same process id: each is the first of its namespace.
-        #[cfg(target_os = "linux")]
-        "fork-namesake" => {
-            let hold = lock.acquire(Exclusive, long()).expect("locked");
-            // SAFETY: plain numbers.
-            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
-            // SAFETY: as above.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                drop(hold);
-                // SAFETY: as above.
-                unsafe { libc::_exit(i32::from(std::process::id() != 1)) };
-            }
-            let mut status = 0;
-            // SAFETY: `status` is writable.
-            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-            say(&format!("{} {status}", std::process::id()));
-            wait_for_word();
-        }
-        // Waits for it, forks a child that lives on, and tells when it has it.
-        "fork-waiting" => {
-            let mut acquiring = Box::pin(lock.acquire_async(Exclusive));
-            assert!(quiescent_core::block_on(&mut acquiring, quiescent_core::Wait::NOT).is_err(), "somebody has it");
-            // SAFETY: as above.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                say(&std::process::id().to_string());
-                live_on();
-            }
-            let _hold = quiescent_core::block_on(acquiring, long()).expect("in time").expect("locked");
-            say("held");
-            wait_for_word();
+            say("locked");
         }
         // Counts up in the file beside it, so many times.
         "count" => {
@@ -308,33 +218,8 @@ fn plays_a_role() {
             say(&crate::waits::cancel(&lock, parameter));
             wait_for_word();
         }
-        _ => panic!("no role: {role}"),
+        role => assert!(crate::forks::plays(role, &lock, parameter), "no role: {role}"),
     }
-}
-
-/// In a forked child, until it is killed.
-fn live_on() -> ! {
-    // SAFETY: plain numbers; what a forked child may call.
-    unsafe {
-        libc::alarm(60);
-        loop {
-            libc::pause();
-        }
-    }
-}
-
-/// As a raw `clone`: nothing closes the child's copies.
-///
-/// # Safety
-/// As for `fork`.
-unsafe fn fork_without_handlers() -> libc::pid_t {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the caller's promise; nothing is shared, and nothing written.
-    let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
-    #[cfg(not(target_os = "linux"))]
-    // SAFETY: the caller's promise.
-    let child = unsafe { libc::fork() };
-    child.try_into().expect("a process")
 }
 
 fn processor_time_us() -> u64 {
