@@ -81,10 +81,12 @@ RULES = [
          "every_class_is_used_without_exceptions"),
     # The Python package.
     Rule("py-collected", "what the garbage collector frees within a call takes its place", PY_CALLS,
-         "    calls = _calls.get(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n"
+         "    calls = _calls.get(me, [])\n    call, depth = _Call(), len(calls)\n    if refusals is not None:\n        call.refusals = refusals\n    try:\n"
+         "        calls.append(call)\n"
          "        # Not before: the garbage collector, or a signal's handler, may have made such a call, which took the empty list away.\n"
          "        _calls[me] = calls\n",
-         "    calls = _calls.setdefault(me, [])\n    call, depth = _Call(refusals), len(calls)\n    try:\n        calls.append(call)\n",
+         "    calls = _calls.setdefault(me, [])\n    call, depth = _Call(), len(calls)\n    if refusals is not None:\n        call.refusals = refusals\n    try:\n"
+         "        calls.append(call)\n",
          "python", "its_tests_pass"),
     Rule("py-over", "what a kind has ended is freed again when it is collected, which counts as a double free", PY_HANDLES,
          "    if is_over(token):\n        return\n", "", "python", "its_tests_pass"),
@@ -107,8 +109,11 @@ RULES = [
          "        answers = [qz.qz_rundown_try_acquire(byref(self._word), wanted)]\n        acquired._held += answers\n",
          "python", "its_tests_pass"),
     Rule("py-inside", "who was interrupted at the end of an operation stays inside", "python/src/quiescent/_objects.py",
-         "            if times and len(self._inside) == times:  # Ctrl-C came before\n                self._leave()\n            raise\n",
-         "            self._forgotten = None\n            raise\n", "python", "its_tests_pass"),
+         "        if stay.found.value and stay.due:\n            stay.end()\n", "", "python", "its_tests_pass"),
+    Rule("py-inside-first", "who was interrupted at the first step of the end of an operation stays inside", "python/src/quiescent/_objects.py",
+         "            self.end()\n\n\n", "            pass\n\n\n", "python", "its_tests_pass"),
+    Rule("py-inside-cycle", "who was interrupted at the end of an operation stays inside where the exception is kept in a cycle",
+         "python/src/quiescent/_objects.py", "        _stays.add(stay)\n", "", "python", "its_tests_pass"),
     Rule("py-wake-up", "a wake-up that reaches who is interrupted is lost", "python/src/quiescent/_notify.py",
          "                qz.qz_notify_one(self._token)\n            raise\n", "                pass\n            raise\n", "python", "its_tests_pass"),
 ]
