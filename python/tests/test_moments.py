@@ -147,6 +147,25 @@ class Moments(Process):
             QUIESCENT_MISUSE="abort",
         )
 
+    def test_ctrl_c_at_whatever_step_leaves_nothing_of_what_is_taken_out_of_a_pool(self):
+        self.run_python(
+            """
+            import warnings
+            from quiescent import _callbacks
+            warnings.simplefilter("ignore")
+            pool = q.Pool(lambda _: [], max_size=3)
+            pool.warm_up(1)     # the same steps each time
+            def work():
+                pool.try_hold().detach()
+            for at in at_every_step(work, "_release_forgotten", "_without_signals"):
+                assert len(_callbacks.entries) == pool.statistics().size <= 1, (at, _callbacks.entries)
+                pool.warm_up(1)
+            assert pool.try_free()
+            assert not _callbacks.entries
+            print("done")
+            """
+        )
+
     def test_ctrl_c_again_and_again_loses_no_reference(self):
         self.run_python(
             """
