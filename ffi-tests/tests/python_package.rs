@@ -45,7 +45,10 @@ fn unittest(python: &(dyn Fn() -> Command + Sync), modules: &[String]) {
             scope.spawn(move || {
                 // -B: no __pycache__ in the source tree.
                 let mut command = python();
-                command.args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest"]).args(tests_of).current_dir(tests());
+                command
+                    .args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest"])
+                    .args(tests_of)
+                    .current_dir(tests());
                 let outcome = run(&mut command, LIMIT);
                 outcome.expect_success();
                 assert!(!outcome.stderr.contains("Ran 0 tests"), "{tests_of:?} has no test: {}", outcome.stderr);

@@ -166,6 +166,23 @@ class Moments(Process):
             """
         )
 
+    def test_ctrl_c_at_whatever_step_releases_a_hold_once(self):
+        self.run_python(
+            """
+            import warnings
+            warnings.simplefilter("ignore")
+            semaphore = q.Semaphore(1)
+            held = [semaphore.try_hold()]
+            def work():
+                held.pop().release()
+            for at in at_every_step(work, "_release_forgotten"):
+                assert semaphore.available == 1, at
+                held.append(semaphore.try_hold())
+            print("done")
+            """,
+            QUIESCENT_MISUSE="abort",
+        )
+
     def test_ctrl_c_again_and_again_loses_no_reference(self):
         self.run_python(
             """

@@ -105,6 +105,8 @@ RULES = [
     Rule("py-detach", "a resource is kept for ever where Ctrl-C comes as it is taken out of its pool", "python/src/quiescent/_pool.py",
          "                _callbacks.entries.pop(found.value, None)\n            raise\n", "                pass\n            raise\n",
          "python", "taken_out_of_a_pool"),
+    Rule("py-released", "a hold is released again where Ctrl-C comes at the end of its release", PY_HANDLES,
+         "        ends.append(answers)\n", "        pass\n", "python", "releases_a_hold_once"),
     Rule("py-let-through", "a signal handler that raises as soon as it may keeps others from their places", PY_CALLS,
          "        finally:\n            if self.handlers:  # one", "        finally:\n            if False and self.handlers:  # one", "python", "raises_as_soon_as_it_may"),
     Rule("py-noted", "a signal that was held back is lost where another's handler raises", PY_CALLS,

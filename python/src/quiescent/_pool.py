@@ -80,7 +80,7 @@ class PoolHold(ObjectHold[T]):
         """Takes it out of the pool for good, and answers it: it is the caller's, and the pool may make another."""
         found = c_void_p()
         try:
-            end(self._forgotten, qz.qz_pool_detach, self._token, byref(found))
+            end(self._forgotten, qz.qz_pool_detach, self._token, byref(found), ends=self._ends)
             assert found.value is not None
             resource: T = _callbacks.entries.pop(found.value).thing
             self._object = None
