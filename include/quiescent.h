@@ -180,13 +180,14 @@ typedef enum qz_state {
 ///
 /// A call that merely came too late, while another call was freeing the handle, is none of these.
 typedef enum qz_misuse {
-  /// A free, close or release of a handle, kind or hold that was over before. (Also a further free
-  /// after QZ_FREE_PENDING that finds the handle destroyed: to learn of its end,
-  /// qz_handle_wait_freed.)
+  /// A free, close or release of a handle, kind or hold that was over before; qz_pool_discard and
+  /// qz_pool_detach are releases. (Also a further free after QZ_FREE_PENDING that finds the handle
+  /// destroyed: to learn of its end, qz_handle_wait_freed.)
   QZ_MISUSE_DOUBLE_FREE = 1,
-  /// Another use of a handle or kind that was over before: an enter, hold, leave or label, or a new
-  /// handle of the kind. Not a call that only asks: qz_handle_is_closing, qz_handle_wait_freed,
-  /// qz_handle_on_freed, qz_handle_get_info, qz_handle_occupants.
+  /// Another use of a handle, kind or hold that was over before: an enter, hold, leave or label, a new
+  /// handle of the kind, qz_hold_pass_on, qz_rwlock_downgrade. Not a call that only asks:
+  /// qz_handle_is_closing, qz_handle_wait_freed, qz_handle_on_freed, qz_handle_get_info,
+  /// qz_handle_occupants.
   QZ_MISUSE_STALE = 2,
   /// What is answered QZ_ERR_WRONG_KIND.
   QZ_MISUSE_WRONG_KIND = 3,

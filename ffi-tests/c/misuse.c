@@ -77,6 +77,7 @@ static void the_hook_is_told(void) {
     NO_MISUSE(qz_handle_enter(h, kind, "too late", &object), QZ_ERR_FREED);
     NO_MISUSE(qz_hold_release(taken), QZ_OK);
     MISUSE(qz_hold_release(taken), QZ_ALREADY_FREED, QZ_MISUSE_DOUBLE_FREE, taken, double_free);
+    MISUSE(qz_hold_pass_on(taken), QZ_ERR_FREED, QZ_MISUSE_STALE, taken, stale);
     MISUSE(qz_handle_free(h, 0), QZ_ALREADY_FREED, QZ_MISUSE_DOUBLE_FREE, h, double_free);
     MISUSE(qz_handle_try_free(h), QZ_ALREADY_FREED, QZ_MISUSE_DOUBLE_FREE, h, double_free);
     MISUSE(qz_handle_enter(h, kind, "stale", &object), QZ_ERR_FREED, QZ_MISUSE_STALE, h, stale);

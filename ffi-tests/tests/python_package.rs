@@ -14,6 +14,9 @@ const LIMIT: Duration = Duration::from_secs(400);
 /// Of the package's tests, those that an installed wheel passes every time; scripts/nightly tries all (`QUIESCENT_THOROUGH`).
 const USUAL: &[&str] = &["test_examples", "test_kinds", "test_reach"];
 
+/// With a part of a test's name in it, only such tests of the package are run: scripts/sabotage knows which must fail.
+const ONE: &str = "QUIESCENT_PYTHON_TEST";
+
 /// The versions that `scripts/nightly` looks for, with and without the lock of the interpreter.
 const VERSIONS: std::ops::Range<u32> = 9..17;
 
@@ -32,19 +35,24 @@ fn all_modules() -> Vec<String> {
     names.filter(|name| name.starts_with("test_")).collect()
 }
 
-/// Runs these tests of the package's, each in a process of its own and all at once: they mostly wait.
+/// Runs these tests of the package's, each module in a process of its own and all at once: they mostly wait.
 fn unittest(python: &(dyn Fn() -> Command + Sync), modules: &[String]) {
     assert!(!modules.is_empty(), "no test was found");
+    let one = env::var(ONE).map(|part| [vec!["-k".to_owned(), part], modules.to_vec()].concat());
+    let runs = one.map_or_else(|_| modules.iter().map(|module| vec![module.clone()]).collect(), |one| vec![one]);
     thread::scope(|scope| {
-        for module in modules {
+        for tests_of in &runs {
             scope.spawn(move || {
                 // -B: no __pycache__ in the source tree.
                 let mut command = python();
-                command.args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest", module]).current_dir(tests());
+                command
+                    .args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest"])
+                    .args(tests_of)
+                    .current_dir(tests());
                 let outcome = run(&mut command, LIMIT);
                 outcome.expect_success();
-                assert!(!outcome.stderr.contains("Ran 0 tests"), "{module} has no test: {}", outcome.stderr);
-                println!("{module}: {}", outcome.stderr.trim());
+                assert!(!outcome.stderr.contains("Ran 0 tests"), "{tests_of:?} has no test: {}", outcome.stderr);
+                println!("{tests_of:?}: {}", outcome.stderr.trim());
             });
         }
     });

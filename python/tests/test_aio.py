@@ -253,6 +253,29 @@ class Ends(unittest.TestCase):
                 await asyncio.wait_for(next_one, 5)
 
     @in_a_loop
+    async def test_dropped_on_another_thread_in_the_moment_of_waking(self):
+        class Between:
+            """The future, for whoever ends the call: just before it has its result the coroutine is dropped elsewhere."""
+
+            def set_result(self, result):
+                with Threads() as threads:
+                    threads.start(waiting.close)
+                future.set_result(result)
+
+            def __getattr__(self, name):
+                return getattr(future, name)
+
+        with q.Notify() as notify:
+            waiting = notify.wait_async()
+            future = waiting.send(None)
+            (under_way,) = backend()._under_way.values()
+            under_way.future = Between()
+            notify.notify_one()
+            while not under_way.is_abandoned:
+                await asyncio.sleep(0)
+            notify.wait(0)  # it is still there, for whoever comes next
+
+    @in_a_loop
     async def test_cancelled_while_a_thread_gives_and_takes(self):
         is_over, held, cancelled = threading.Event(), [], []
         with q.Semaphore(2) as semaphore, Threads() as threads:

@@ -129,41 +129,72 @@ class Moments(Process):
             """
         )
 
+    def test_ctrl_c_at_whatever_step_leaves_nobody_inside(self):
+        """Not even where it comes in place of the first step of the end, and is kept in a cycle."""
+        self.run_python(
+            """
+            handle = q.Handle([])
+            def work():
+                with handle.enter("use"), handle.enter("again"):
+                    pass
+            for at in at_every_step(work, "end_forgotten"):
+                assert handle.info().in_flight == 0, at
+            from quiescent import _objects
+            assert not _objects._stays
+            assert handle.try_free()
+            print("done")
+            """,
+            QUIESCENT_MISUSE="abort",
+        )
+
+    def test_ctrl_c_at_whatever_step_leaves_nothing_of_what_is_taken_out_of_a_pool(self):
+        self.run_python(
+            """
+            import warnings
+            from quiescent import _callbacks
+            warnings.simplefilter("ignore")
+            pool = q.Pool(lambda _: [], max_size=3)
+            pool.warm_up(1)     # the same steps each time
+            def work():
+                pool.try_hold().detach()
+            for at in at_every_step(work, "_release_forgotten", "_without_signals"):
+                assert len(_callbacks.entries) == pool.statistics().size <= 1, (at, _callbacks.entries)
+                pool.warm_up(1)
+            assert pool.try_free()
+            assert not _callbacks.entries
+            print("done")
+            """
+        )
+
+    def test_ctrl_c_at_whatever_step_releases_a_hold_once(self):
+        self.run_python(
+            """
+            import warnings
+            warnings.simplefilter("ignore")
+            semaphore = q.Semaphore(1)
+            held = [semaphore.try_hold()]
+            def work():
+                held.pop().release()
+            for at in at_every_step(work, "_release_forgotten"):
+                assert semaphore.available == 1, at
+                held.append(semaphore.try_hold())
+            print("done")
+            """,
+            QUIESCENT_MISUSE="abort",
+        )
+
     def test_ctrl_c_again_and_again_loses_no_reference(self):
         self.run_python(
             """
-            import gc, warnings
+            import warnings
             warnings.simplefilter("ignore")
-            class Stop(BaseException): pass
-            def stop(frame, event, _):
-                global steps
-                steps += event in ("line", "opcode")
-                if steps == at and event in ("line", "opcode"):
-                    raise Stop
-                return stop
-            def trace(frame, event, _):     # as a signal's handler, which runs between any two steps of Python code
-                callers, caller = [], frame
-                while caller:
-                    callers.append(caller.f_code.co_name)
-                    caller = caller.f_back
-                if "quiescent" in frame.f_code.co_filename and "_release_forgotten" not in callers:
-                    frame.f_trace_opcodes = sys.version_info >= (3, 10)     # 3.9 breaks down
-                    return stop
-            rundown, steps, at = q.Rundown(), 0, 0
-            while steps >= at:
-                at, steps = at + 1, 0
-                try:
-                    sys.settrace(trace)
-                    with rundown.acquire(2):
-                        pass
-                except Stop:
+            rundown = q.Rundown()
+            def work():
+                with rundown.acquire(2):
                     pass
-                finally:
-                    sys.settrace(None)
-                gc.collect()
+            for _ in at_every_step(work, "_release_forgotten"):
                 rundown.wait(0)
                 rundown.open_again()
-            assert at > 20, at      # 3.12 has lines, but no opcodes here
             print("done")
             """
         )

@@ -248,6 +248,7 @@ class Misuses(unittest.TestCase):
                 hold = pool.hold()
                 for end in (hold.release, more[0].free, more[1].try_free, lambda: q.free_many(more[2:3]), once.free, kind.close):
                     self.assertRaises(KeyboardInterrupt, end)
+                self.assertFalse(hold.release())
             pool.free()
             del handles, handle, mutex, pool, once, kind, more, hold, end
             gc.collect()

@@ -12,6 +12,9 @@ class Check:
     environment: dict = field(default_factory=dict)
     # What the check itself builds while it runs; it is built before, so that "does not compile" is not taken for "caught".
     prepare: tuple = ()
+    # The one that runs others, if these are no tests of cargo's: a rule names one of them, in the variable.
+    runner: str = ""
+    variable: str = ""
 
 
 CHECKS = {
@@ -63,5 +66,7 @@ CHECKS = {
         ["-p", "quiescent-ffi-tests", "--test", "python_package"],
         {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
         prepare=("build", "--quiet", "-p", "quiescent", "--release"),
+        runner="its_tests_pass_against_the_built_library",
+        variable="QUIESCENT_PYTHON_TEST",
     ),
 }

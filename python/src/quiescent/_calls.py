@@ -33,6 +33,7 @@ import itertools
 import os
 import threading
 import time
+from threading import get_ident
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -48,9 +49,12 @@ Refusals = List[Tuple[int, BaseException]]
 _signal: Any = importlib.import_module("_signal")
 
 
+_main_thread = threading.main_thread().ident
+
+
 def in_main_thread() -> bool:
     """The only one in which Python runs signal handlers."""
-    return threading.get_ident() == threading.main_thread().ident
+    return get_ident() == _main_thread
 
 
 def in_one_step(results: "List[Any]", function: Callable[..., Any], *arguments: Any) -> None:
@@ -68,16 +72,16 @@ def once_in_one_step(noted: List[int], function: Callable[..., int], *arguments:
 
 
 class _Call:
-    """One call that may call back: what is raised when it has returned, and its signals."""
+    """One call that may call back: what is raised when it has returned, and its signals.
 
-    __slots__ = ("error", "refusal", "refusals", "handlers", "noted")
+    Most calls back nobody, and need none of these.
+    """
 
-    def __init__(self, refusals: "Optional[Refusals]" = None) -> None:
-        self.error: Optional[BaseException] = None
-        self.refusal: Optional[BaseException] = None
-        self.refusals = refusals
-        self.handlers: _Handlers = []
-        self.noted: List[Tuple[int, Optional[FrameType]]] = []
+    error: Optional[BaseException] = None
+    refusal: Optional[BaseException] = None
+    refusals: Optional[Refusals] = None
+    handlers: _Handlers = []
+    noted: List[Tuple[int, Optional[FrameType]]] = []
 
     def note(self, number: int, frame: Optional[FrameType]) -> None:
         """A signal's handler: it never raises."""
@@ -85,6 +89,8 @@ class _Call:
 
     def hold_signals_back(self) -> None:
         """From here to `let_signals_through` this thread runs no signal handler."""
+        if self.handlers is _Call.handlers:
+            self.handlers, self.noted = [], []
         for number in _SIGNALS:
             handler = _signal.getsignal(number)
             if callable(handler):
@@ -134,8 +140,8 @@ _stop_here.acquire()
 def stop_at_the_end() -> None:
     """For ever, if the interpreter ends and this is not its main thread."""
     if _is_ending and not in_main_thread():
-        _calls.pop(threading.get_ident(), None)
-        _callbacks.pop(threading.get_ident(), None)
+        _calls.pop(get_ident(), None)
+        _callbacks.pop(get_ident(), None)
         _stop_here.acquire()
 
 
@@ -146,15 +152,18 @@ def may_call_back(
 
     `of`: the handle, if nothing is called back as long as it is open. `refusals`: where refusals go, of a call that drives others.
     """
-    me = threading.get_ident()
+    me = get_ident()
     calls = _calls.get(me, [])
-    call, depth = _Call(refusals), len(calls)
+    call, depth = _Call(), len(calls)
+    if refusals is not None:
+        call.refusals = refusals
     try:
         calls.append(call)
         # Not before: the garbage collector, or a signal's handler, may have made such a call, which took the empty list away.
         _calls[me] = calls
-        stop_at_the_end()
-        if in_main_thread() and (of is None or qz.qz_handle_is_closing(of)):
+        if _is_ending:
+            stop_at_the_end()
+        if me == _main_thread and (of is None or qz.qz_handle_is_closing(of)):
             status = _without_signals(call, function, arguments)
         else:
             status = function(*arguments)
@@ -162,6 +171,8 @@ def may_call_back(
         del calls[depth:]
         if not calls:
             _calls.pop(me, None)
+    if call.error is None and call.refusal is None:
+        return status
     error = call.error or (call.refusal if status == _abi.QZ_ERR_IO else None)
     call.error = call.refusal = None  # a traceback keeps this call alive, and it would keep the traceback's exception
     if error is not None:
@@ -191,7 +202,7 @@ def carry(error: BaseException, *, refused: int = 0) -> bool:
 
     False: nobody called (C code did, on a thread that never asked).
     """
-    calls = _calls.get(threading.get_ident())
+    calls = _calls.get(get_ident())
     if not calls:
         return False
     call = calls[-1]
@@ -206,7 +217,7 @@ def carry(error: BaseException, *, refused: int = 0) -> bool:
 
 def is_interrupted() -> bool:
     """Whether the call that runs this callback will raise KeyboardInterrupt or the like: it should come to its end."""
-    calls = _calls.get(threading.get_ident())
+    calls = _calls.get(get_ident())
     if not calls or calls[-1].refusals is not None:  # one that drives others: they have nothing to do with it
         return False
     call = calls[-1]
@@ -215,7 +226,7 @@ def is_interrupted() -> bool:
 
 def run(callback: Callable[..., Any], *arguments: object) -> Any:
     """Runs a function of the user's in a callback. All of them run here."""
-    me = threading.get_ident()
+    me = get_ident()
     calls, callbacks = _calls.get(me), _callbacks.get(me, [])
     call, depth = calls[-1] if calls else None, len(callbacks)
     was_held_back = call is not None and bool(call.handlers)
@@ -265,7 +276,7 @@ _NOTHING = ctypes.CFUNCTYPE(None)
 def _before_the_interpreter_ends() -> None:
     global _is_ending
     _is_ending = True
-    me, begin = threading.get_ident(), time.monotonic()
+    me, begin = get_ident(), time.monotonic()
     waited_for: Tuple[Tuple[Dict[int, Any], float], ...] = ((_calls, 0.2), (_callbacks, DEFAULT_TIMEOUT))
     for depths, at_most in waited_for:
         while any(thread != me for thread in list(depths)) and time.monotonic() - begin < at_most:
@@ -274,7 +285,8 @@ def _before_the_interpreter_ends() -> None:
 
 def _after_fork_in_child() -> None:
     """The other threads are not here. One of them may have been the main thread, with signals held back."""
-    me = threading.get_ident()
+    global _main_thread
+    me = _main_thread = get_ident()
     for thread in [thread for thread in _calls if thread != me]:
         for call in reversed(_calls.pop(thread)):
             call.let_signals_through()

@@ -92,11 +92,13 @@ _Owned = Dict[int, Tuple[c_void_p, Optional[Init]]]
 class _UnderWay(Generic[T]):
     """A call that was submitted. It keeps neither the backend nor the loop alive but through the future."""
 
-    __slots__ = ("backend", "call", "future", "is_abandoned", "number", "submitted")
+    __slots__ = ("backend", "call", "future", "is_abandoned", "number", "result", "submitted")
 
     def __init__(self, backend: "_Backend", number: int, call: Call[T], future: "asyncio.Future[T]") -> None:
         self.backend, self.number, self.call, self.future = weakref.ref(backend), number, call, future
         self.is_abandoned = False
+        self.result: List[T] = []
+        """Taken out by whoever gives it back."""
         self.submitted: Optional[int] = None
         """The status of its submission; None: not known."""
 
@@ -108,7 +110,14 @@ class _UnderWay(Generic[T]):
             if backend is not None:
                 backend.cancel(self.number)
         elif self.future.exception() is None:
-            self.give_back(self.future.result())
+            self.give_back_result()
+
+    def give_back_result(self) -> None:
+        try:
+            result = self.result.pop()
+        except IndexError:
+            return
+        self.give_back(result)
 
     def give_back(self, result: T) -> None:
         try:
@@ -126,7 +135,10 @@ class _UnderWay(Generic[T]):
             elif not isinstance(error, Exception):
                 carry(error)
         elif error is None:
+            self.result.append(result)  # type: ignore[arg-type]
             self.future.set_result(result)  # type: ignore[arg-type]
+            if self.is_abandoned:  # on another thread, which may have found no result yet
+                self.give_back_result()
         elif isinstance(error, StopIteration):  # which would end the coroutine in silence
             self.future.set_exception(RuntimeError(f"{self.call.name}: a callback raised StopIteration"))
         else:

@@ -214,7 +214,9 @@ class Hold:
         self._of = of  # a handle that is in use is not forgotten
         self._token = token
         self._open = None if self._always_calls_back else of.token
-        self._forgotten = weakref.finalize(self, _release_forgotten, token, self._open)
+        self._ends: List[List[int]] = []
+        """What each call that was to end it has answered."""
+        self._forgotten = weakref.finalize(self, _release_forgotten, token, self._open, self._ends)
         self._forgotten.atexit = False
 
     def release(self) -> bool:
@@ -224,7 +226,7 @@ class Hold:
     def _end(self, function: Callable[..., int]) -> bool:
         if not self._forgotten.alive:
             return False
-        return end(self._forgotten, function, self._token, of=self._open) == _abi.QZ_OK
+        return end(self._forgotten, function, self._token, of=self._open, ends=self._ends) == _abi.QZ_OK
 
     def pass_on(self) -> None:
         """Says that it belongs to another thread from now on: this one may then wait for what is held."""
@@ -250,9 +252,20 @@ class Hold:
 SomeHold = TypeVar("SomeHold", bound=Hold)
 
 
-def end(forgotten: "weakref.finalize[..., Any]", function: Callable[..., int], *arguments: Any, of: Optional[int] = None) -> int:
-    """What `function` answers, which ends something. That is not `forgotten` then, also if a callback or a signal's handler raises."""
+def end(
+    forgotten: "weakref.finalize[..., Any]",
+    function: Callable[..., int],
+    *arguments: Any,
+    of: Optional[int] = None,
+    ends: Optional[List[List[int]]] = None,
+) -> int:
+    """What `function` answers, which ends something. That is not `forgotten` then, also if a callback or a signal's handler raises.
+
+    What is added to `ends` has the answer as soon as there is one.
+    """
     answers: List[int] = []
+    if ends is not None:
+        ends.append(answers)
 
     def call() -> int:
         in_one_step(answers, function, *arguments)
@@ -347,6 +360,8 @@ def _free_forgotten(name: Optional[str], token: int) -> None:
         warnings.warn(f"a {name} ({token:#x}) was forgotten, and is freed now", ResourceWarning, stacklevel=2)
 
 
-def _release_forgotten(token: int, of: Optional[int]) -> None:
+def _release_forgotten(token: int, of: Optional[int], ends: List[List[int]]) -> None:
+    if any(answers and answers[0] >= 0 for answers in ends):
+        return  # Ctrl-C came before that was noted
     if may_call_back(qz.qz_hold_release, token, of=of) == _abi.QZ_OK:
         warnings.warn(f"a hold ({token:#x}) was forgotten, and is released now", ResourceWarning, stacklevel=2)

@@ -2,18 +2,17 @@
 
 import os
 import sys
-import threading
 import weakref
 from ctypes import byref, c_size_t, c_void_p, sizeof
-from functools import partial
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Callable, Dict, Generic, List, Optional, Type, TypeVar, cast
+from typing import Any, Callable, Dict, Generic, List, Optional, Set, Type, TypeVar, cast
 
 from . import _abi, _callbacks
 from ._arguments import DEFAULT_TIMEOUT, milliseconds, text
 from ._callbacks import entries
-from ._calls import in_one_step, may_call_back, once_in_one_step
-from ._errors import Forked, check
+from ._calls import may_call_back
+from ._errors import Forked, NotInside, check
 from ._handles import AnyHandle, Hold, end, is_over, no_pickle, obtain
 from ._library import qz
 
@@ -100,6 +99,7 @@ class Handle(AnyHandle, Generic[T]):
         entry = _callbacks.Entry(object, on_close, on_destroy)
         entries[id(entry)] = entry
         self._kind = _default_kind() if kind is None else kind
+        self._spare: List[_Stay] = []
         try:
             super().__init__(qz.qz_handle_new, self._kind.token, id(entry))
         except BaseException:
@@ -131,68 +131,95 @@ def object_at(found: c_void_p) -> Any:
     return entries[found.value].thing
 
 
+class _Stay:
+    """Being inside once: knows whether it has begun, and is over, at whatever moment Ctrl-C comes. A handle uses its own again."""
+
+    __slots__ = ("found", "out", "due", "leave", "thread", "forgotten")
+
+    def __init__(self, token: int) -> None:
+        self.found = c_void_p()
+        """The object: written by the library in the step in which it begins."""
+        self.out = byref(self.found)
+        self.due = [token]
+        """The handle: taken out in the step in which it ends."""
+        self.leave = map(qz.qz_handle_leave, iter(self.due.pop, None))
+        self.thread = 0
+        self.forgotten: Optional[weakref.ref[Any]] = None
+
+    def end(self) -> int:
+        """Of one that is not over."""
+        return may_call_back(next, self.leave, of=self.due[0])
+
+    def end_forgotten(self, _: object, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Where Ctrl-C came in place of the first step of `__exit__`. Not on another thread: that is not inside."""
+        if is_ending():
+            return
+        self.forgotten = None
+        _stays.discard(self)
+        if self.found.value and self.due and self.thread == get_ident():
+            self.end()
+
+
+# Where the garbage collector finds them: what it collects together with an operation is not called about its end.
+_stays: Set[_Stay] = set()
+
+
 class Operation(Generic[T]):
     """An operation on a handle's object: begun and ended by `with`, in one thread."""
 
-    __slots__ = ("_handle", "_name", "_inside", "_forgotten", "__weakref__")
+    __slots__ = ("_handle", "_name", "_stays", "__weakref__")
 
     def __init__(self, handle: Handle[T], name: Optional[bytes]) -> None:
-        self._inside: List[int] = []
-        """A QZ_OK for each time that it was begun and not ended."""
         self._handle, self._name = handle, name
-        self._forgotten: Optional[weakref.ref[Operation[T]]] = None
+        self._stays: List[_Stay] = []
 
     def __enter__(self) -> T:
-        handle, found = self._handle, c_void_p()
-        # Not `__del__`, which would run each time, and swallow what a signal's handler raises in there.
-        self._forgotten = weakref.ref(self, partial(_leave_forgotten, self._inside, handle._token, threading.get_ident()))
+        handle = self._handle
         try:
-            in_one_step(self._inside, qz.qz_handle_enter, handle._token, handle._kind._token, self._name, byref(found))
-            check(self._inside[-1])
-            return cast(T, object_at(found))
+            stay = handle._spare.pop()
+        except IndexError:
+            stay = _Stay(handle._token)
+        stay.thread = get_ident()
+        # Not `__del__`, which would run each time, and swallow what a signal's handler raises in there.
+        stay.forgotten = weakref.ref(self, stay.end_forgotten)
+        _stays.add(stay)
+        self._stays.append(stay)
+        try:
+            check(qz.qz_handle_enter(handle._token, handle._kind._token, self._name, stay.out))
+            found: T = object_at(stay.found)
+            return found
         except BaseException:
-            if found.value:
-                self._leave()
-            elif self._inside and self._inside[-1] < 0:
-                self._inside.pop()
+            self._interrupted(stay)
             raise
-
-    def _leave(self) -> int:
-        return _leave(self._inside, self._handle._token)
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        times = len(self._inside)
+        handle = self._handle
+        if not self._stays:
+            raise NotInside(f"{self!r} has not begun")
+        stay = self._stays[-1]
         try:
-            check(self._leave())
+            check(may_call_back(next, stay.leave, of=handle._token))
         except Forked:
             pass
         except BaseException:
-            if times and len(self._inside) == times:  # Ctrl-C came before
-                self._leave()
+            self._interrupted(stay)
             raise
-        if not self._inside:
-            self._forgotten = None
+        self._stays.pop()
+        _stays.discard(stay)
+        stay.forgotten = stay.found.value = None
+        stay.due.append(handle._token)
+        handle._spare.append(stay)
+
+    def _interrupted(self, stay: _Stay) -> None:
+        if stay.found.value and stay.due:
+            stay.end()
+        self._stays.remove(stay)
+        _stays.discard(stay)
+        stay.forgotten = None
 
     __reduce_ex__ = no_pickle
-
-
-def _leave(inside: List[int], token: int) -> int:
-    def leave() -> int:
-        answer = once_in_one_step(inside, qz.qz_handle_leave, token)
-        return int(qz.qz_handle_leave(token)) if answer is None else answer
-
-    return may_call_back(leave, of=token)
-
-
-def _leave_forgotten(
-    inside: List[int], token: int, thread: int, _: object, is_ending: Callable[[], bool] = sys.is_finalizing
-) -> None:
-    """Where Ctrl-C came in place of the first step of `__exit__`. Not on another thread: that is not inside."""
-    if not is_ending() and thread == threading.get_ident():
-        while inside:
-            _leave(inside, token)
 
 
 class ObjectHold(Hold, Generic[T]):

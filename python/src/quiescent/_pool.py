@@ -2,7 +2,7 @@
 
 import enum
 from ctypes import byref, c_int64, c_uint32, c_void_p, sizeof
-from typing import Callable, Generic, NamedTuple, Optional, TypeVar, cast
+from typing import Callable, Generic, NamedTuple, Optional, TypeVar
 
 from . import _abi, _callbacks
 from ._arguments import milliseconds, seconds, unsigned
@@ -79,10 +79,16 @@ class PoolHold(ObjectHold[T]):
     def detach(self) -> T:
         """Takes it out of the pool for good, and answers it: it is the caller's, and the pool may make another."""
         found = c_void_p()
-        end(self._forgotten, qz.qz_pool_detach, self._token, byref(found))
-        self._object = None
-        assert found.value is not None
-        return cast(T, _callbacks.entries.pop(found.value).thing)
+        try:
+            end(self._forgotten, qz.qz_pool_detach, self._token, byref(found), ends=self._ends)
+            assert found.value is not None
+            resource: T = _callbacks.entries.pop(found.value).thing
+            self._object = None
+            return resource
+        except BaseException:
+            if found.value:  # Ctrl-C came when it was taken out: it is still `object`
+                _callbacks.entries.pop(found.value, None)
+            raise
 
 
 class Pool(AnyHandle, Generic[T]):
