@@ -190,6 +190,7 @@ int main(void) {
     while (done < CLIENTS) {
         struct epoll_event events[BATCH];
         int count = epoll_wait(set, events, BATCH, 20000);
+        if (count < 0 && errno == EINTR) continue; /* a signal, or a debugger */
         need(count > 0, "epoll_wait: everybody waits for ever");
         wakes++;
         for (int i = 0; i < count; i++) {
