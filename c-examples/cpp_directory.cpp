@@ -30,7 +30,7 @@ template <class... Words> void say(const char *format, Words... words) {
 }
 
 std::atomic<int> connected{0}, disconnected{0}, directories{0}, at_once{0}, answered{0}, broken{0};
-std::atomic<bool> slow_one_began{false};
+std::atomic<bool> slow_one_began{false}, slow_one_may_end{false};
 thread_local char who[16] = "main";
 
 // ---- The clients' end of a wire. Nothing of Quiescent. ----
@@ -49,7 +49,7 @@ public:
         bool is_stopped = false;
         if (name == "slow") { // takes no notice of anybody
             slow_one_began = true;
-            std::this_thread::sleep_for(500ms);
+            while (!slow_one_may_end) std::this_thread::sleep_for(1ms);
         } else {
             is_stopped = stop.wait(std::nothrow, 3ms).has_value();
         }
@@ -140,7 +140,8 @@ int main() {
     std::vector<client> clients(n);
     std::vector<std::thread> threads;
     for (int i = 0; i < n; i++) threads.emplace_back(work, i, anybodys, std::ref(clients[static_cast<std::size_t>(i)]));
-    while (!slow_one_began) std::this_thread::sleep_for(1ms);
+    // Until there is something to see: one takes no notice, and one connection broke and was replaced.
+    while (!slow_one_began || connected <= 2) std::this_thread::sleep_for(1ms);
     std::this_thread::sleep_for(20ms);
 
     qz_status freed = QZ_OK;
@@ -158,6 +159,8 @@ int main() {
         say("client %d goes after %d lookups: %s", i, c.done, qz_status_name(c.ended));
     }
     const int wires_before = connected - disconnected; // one is in use
+    std::this_thread::sleep_for(300ms);
+    slow_one_may_end = true;
     threads[0].join(); // its leave was the last, and destroyed the directory
     say("client 0 goes after %d lookups: %s", clients[0].done, qz_status_name(clients[0].ended));
     anybodys.wait_freed(0ms);

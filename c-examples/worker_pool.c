@@ -28,6 +28,7 @@ typedef struct press {
 
 static press presses[PRESSES];
 static atomic_int made, destroyed, printed, at_once;
+static atomic_bool begun_to_take_no_notice, may_take_notice;
 static qz_cancel *closing;
 static qz_semaphore *jobs;
 static qz_pool *pool;
@@ -79,11 +80,12 @@ typedef struct worker {
 /* Prints for a while; until the shop closes, unless this worker takes no notice. */
 static qz_status print(press *p, int worker) {
     if (atomic_fetch_add(&p->printing, 1) != 0) atomic_fetch_add(&at_once, 1);
-    struct timespec long_job = {0, 400 * 1000000};
+    struct timespec while_it_prints = {0, 1000000};
     qz_status status = QZ_OK;
-    if (worker == STUBBORN)
-        nanosleep(&long_job, NULL);
-    else if (qz_cancel_wait(closing, 20) == QZ_OK)
+    if (worker == STUBBORN) {
+        atomic_store(&begun_to_take_no_notice, true);
+        while (!atomic_load(&may_take_notice)) nanosleep(&while_it_prints, NULL);
+    } else if (qz_cancel_wait(closing, 20) == QZ_OK)
         status = QZ_ERR_CANCELLED;
     atomic_fetch_sub(&p->printing, 1);
     return status;
@@ -130,7 +132,9 @@ int main(void) {
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) return 1;
     }
     struct timespec day = {0, 150 * 1000000};
-    nanosleep(&day, NULL);
+    do { /* on a slow machine it is longer */
+        nanosleep(&day, NULL);
+    } while (atomic_load(&printed) < WORKERS || !atomic_load(&begun_to_take_no_notice));
 
     qz_handle_info info;
     need(qz_handle_get_info(QZ_HANDLE(pool), &info, sizeof info), "qz_handle_get_info");
@@ -151,6 +155,9 @@ int main(void) {
     SAY("qz_pool_free(50 ms): %s", qz_status_name((int32_t)freed));
     if (freed == QZ_FREE_PENDING) SAY("  %s", qz_last_error());
     int scrapped_before = atomic_load(&destroyed);
+    struct timespec evening = {0, 200 * 1000000};
+    nanosleep(&evening, NULL);
+    atomic_store(&may_take_notice, true);
 
     pthread_join(workers[STUBBORN].thread, NULL);
     SAY("worker %d is done after all, with %d jobs: %s while %s", STUBBORN, workers[STUBBORN].done,

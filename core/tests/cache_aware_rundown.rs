@@ -132,7 +132,7 @@ fn a_timeout_is_one_for_all_stripes() {
         assert!(!rundown.wait_for_rundown_timeout(30 * MS));
         let took = start.elapsed();
         assert!(took >= 30 * MS, "timed out after {took:?}, before its 30 ms were over");
-        assert!(took < Duration::from_secs(2), "took {took:?} instead of 30 ms");
+        assert!(took < LONG / 4, "took {took:?} instead of 30 ms");
         expect_all(&rundown, Err(RundownError::InProgress));
     }
     drop(references);

@@ -282,7 +282,9 @@ fn a_hook_and_its_context_are_one_pair() {
     let _alone = alone(MisuseLevel::Count);
     let token = over();
     let start = Instant::now();
-    let lasts = || start.elapsed() < Duration::from_millis(300);
+    // On a busy machine both sides may seldom run at once: then for longer.
+    let met = || CALLS.load(SeqCst) > 100;
+    let lasts = || start.elapsed() < Duration::from_millis(300) || !met() && start.elapsed() < LONG;
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -302,7 +304,7 @@ fn a_hook_and_its_context_are_one_pair() {
             });
         }
     });
-    assert!(CALLS.load(SeqCst) > 100, "the hooks were hardly called: nothing was tested");
+    assert!(met(), "the hooks were hardly called: nothing was tested");
     assert_eq!(MIXED.load(SeqCst), 0, "of {} calls", CALLS.load(SeqCst));
 }
 
@@ -322,7 +324,8 @@ fn what_the_library_frees_of_its_own_accord_is_none() {
             });
         }
         let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(500) {
+        let met = || !TOLD.lock().expect("no panic").is_empty();
+        while start.elapsed() < Duration::from_millis(500) || !met() && start.elapsed() < LONG {
             quiesce_all(LONG).expect("memory");
         }
         over.store(true, SeqCst);

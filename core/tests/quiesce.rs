@@ -52,7 +52,7 @@ fn all_handles_of_every_kind_are_freed_and_the_kinds_stay_usable() {
     let start = Instant::now();
     assert_eq!(quiesce_all(Duration::from_millis(30)), Ok(1));
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(30) && took < Duration::from_secs(2), "took {took:?} instead of 30 ms");
+    assert!(took >= Duration::from_millis(30) && took < Duration::from_secs(5), "took {took:?} instead of 30 ms");
     assert_eq!((idle.free(Duration::ZERO), busy.is_closing()), (Ok(Freed::AlreadyFreed), true));
     assert_eq!(DROPS.load(SeqCst), 601);
 

@@ -45,12 +45,18 @@ static void info_names_the_state(void) {
     caller c;
     qz_handle *h = new_handle(kind, &t);
     visitor_enter(&v, h, kind, "slow");
-    caller_start(&c, call_free_200, h);
+    caller_start(&c, call_free_infinite, h);
     while (!qz_handle_is_closing(h)) sleep_ms(1);
     qz_handle_info info = info_of(h);
     CHECK_SAY(info.state == QZ_STATE_CLOSING, "state %d while a free drains", (int)info.state);
     CHECK(info.in_flight >= 1);
-    CHECK(caller_join(&c) == QZ_FREE_PENDING);
+    visitor_leave(&v);
+    CHECK(caller_join(&c) == QZ_OK);
+    EXPECT(qz_handle_get_info(h, &info, sizeof info), QZ_ERR_FREED);
+
+    h = new_handle(kind, &t);
+    visitor_enter(&v, h, kind, "slower");
+    EXPECT(qz_handle_free(h, 200), QZ_FREE_PENDING);
     info = info_of(h);
     CHECK_SAY(info.state == QZ_STATE_PENDING, "state %d after the free's deadline", (int)info.state);
     CHECK(info.in_flight == 1);

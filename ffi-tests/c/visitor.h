@@ -110,7 +110,6 @@ static inline qz_status call_leave(void *handle) { return qz_handle_leave(handle
 static inline qz_status call_free_infinite(void *handle) { return qz_handle_free(handle, QZ_INFINITE); }
 static inline qz_status call_free_default(void *handle) { return qz_handle_free(handle, QZ_DEFAULT_TIMEOUT); }
 static inline qz_status call_free_now(void *handle) { return qz_handle_free(handle, 0); }
-static inline qz_status call_free_200(void *handle) { return qz_handle_free(handle, 200); }
 static inline qz_status call_wait_freed(void *handle) { return qz_handle_wait_freed(handle, QZ_INFINITE); }
 
 #endif

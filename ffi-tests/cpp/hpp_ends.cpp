@@ -28,11 +28,12 @@ template <class Ref, class Owner, class Wait> void refuses(const char *kind, Own
     std::printf("ends: %s\n", kind);
 }
 
-// Whoever is inside leaves 20 ms later: by then the destructor has not returned.
+// Whoever is inside leaves 20 ms after the destructor has begun: by then it has not returned.
 template <class Ref, class Owner, class Held> void waits_for(Owner owner, Held held) {
     const Ref r = owner;
     std::atomic<bool> is_out{false};
-    std::thread holds([&is_out, held = std::move(held)]() mutable {
+    std::thread holds([&is_out, r, held = std::move(held)]() mutable {
+        while (!r.is_closing()) sleep_ms(1);
         sleep_ms(20);
         is_out = true;
         held.reset();
@@ -118,6 +119,7 @@ void what_is_made_ends() {
     std::thread makes([r = once_ref<value>(c), &began, &ended] {
         auto init = [&] {
             began = true;
+            while (!r.is_closing()) sleep_ms(1);
             sleep_ms(30);
             return std::make_unique<value>(&ended);
         };

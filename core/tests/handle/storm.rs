@@ -179,7 +179,12 @@ fn everything_against_everything() {
                 })
             })
             .collect();
-        thread::sleep(Duration::from_millis(1500));
+        let start = Instant::now();
+        let met = |count: &AtomicUsize| count.load(SeqCst) > 0;
+        let all_met = || met(&arena.overlaps) && met(&arena.pending) && met(&CLOSES);
+        while start.elapsed() < 1500 * MS || !all_met() && start.elapsed() < LONG {
+            thread::sleep(10 * MS);
+        }
         arena.over.store(true, SeqCst);
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
