@@ -134,6 +134,34 @@ def interrupt(number=signal.SIGINT):
 
 class Stop(BaseException): pass
 
+class Disturbed:
+    '''Signals at random moments, up to `pause` seconds apart. While it is armed the next one raises Stop: one at a time, as from a keyboard.'''
+
+    def __init__(self, pause):
+        self.pause, self.armed, self.over = pause, False, threading.Event()
+        self.thread = threading.Thread(target=self.disturb)
+
+    def disturb(self):
+        import random
+        chance = random.Random(7)
+        while not self.over.is_set():
+            time.sleep(chance.random() * self.pause)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    def handle(self, *_):
+        if self.armed:
+            self.armed = False
+            raise Stop
+
+    def __enter__(self):
+        signal.signal(signal.SIGUSR1, self.handle)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
 def at_every_step(work, *but):
     '''Runs it again and again, with Stop raised at one step of the package after the other, as a signal's handler may.
 

@@ -15,43 +15,26 @@ class Moments(Process):
         """
         self.run_python(
             """
-            import random, warnings
+            import warnings
             warnings.simplefilter("ignore")
-            class Stop(BaseException): pass
-            armed, over = False, threading.Event()
-            def handler(*_):
-                global armed
-                if armed:
-                    armed = False
-                    raise Stop
-            signal.signal(signal.SIGUSR1, handler)
-            main = threading.main_thread().ident
-            def disturb():
-                chance = random.Random(7)
-                while not over.is_set():
-                    time.sleep(chance.random() * 0.0005)
-                    signal.pthread_kill(main, signal.SIGUSR1)
-            thread = threading.Thread(target=disturb)
-            thread.start()
             begun, destroyed, stopped = [], [], 0
-            end = time.monotonic() + 1.5
-            while time.monotonic() < end or stopped <= 5:
-                number = len(begun)
-                begun.append(q.Handle([number], on_destroy=lambda found: destroyed.append(found[0])))
-                hold = begun[-1].hold()
-                hold.pass_on()
-                shortly_released = threading.Thread(target=hold.release)
-                shortly_released.start()
-                try:
-                    armed = True
-                    begun[-1].free(5)
-                except Stop:
-                    stopped += 1
-                armed = False
-                shortly_released.join()
-                begun[-1].free()
-            over.set()
-            thread.join()
+            with Disturbed(0.0005) as disturbed:
+                end = time.monotonic() + 1.5
+                while time.monotonic() < end or stopped <= 5:
+                    number = len(begun)
+                    begun.append(q.Handle([number], on_destroy=lambda found: destroyed.append(found[0])))
+                    hold = begun[-1].hold()
+                    hold.pass_on()
+                    shortly_released = threading.Thread(target=hold.release)
+                    shortly_released.start()
+                    try:
+                        disturbed.armed = True
+                        begun[-1].free(5)
+                    except Stop:
+                        stopped += 1
+                    disturbed.armed = False
+                    shortly_released.join()
+                    begun[-1].free()
             from quiescent import _callbacks
             assert not _callbacks.entries, len(_callbacks.entries)
             assert len(set(destroyed)) == len(destroyed) >= len(begun) - stopped, (len(destroyed), len(begun))
@@ -62,7 +45,6 @@ class Moments(Process):
     def test_ctrl_c_again_and_again_loses_no_wake_up(self):
         self.run_python(
             """
-            class Stop(BaseException): pass
             def stop(*_):
                 raise Stop
             signal.signal(signal.SIGUSR1, stop)
@@ -96,33 +78,16 @@ class Moments(Process):
     def test_ctrl_c_again_and_again_leaves_nobody_inside(self):
         self.run_python(
             """
-            import random
-            class Stop(BaseException): pass
-            armed, over, main = False, threading.Event(), threading.main_thread().ident
-            def handler(*_):
-                global armed
-                if armed:
-                    armed = False
-                    raise Stop
-            signal.signal(signal.SIGUSR1, handler)
-            def disturb():
-                chance = random.Random(7)
-                while not over.is_set():
-                    time.sleep(chance.random() * 0.0005)
-                    signal.pthread_kill(main, signal.SIGUSR1)
-            thread = threading.Thread(target=disturb)
-            thread.start()
             handle, stopped = q.Handle([]), 0
-            while stopped < 200:
-                try:
-                    armed = True
-                    with handle.enter("use"):
-                        pass
-                except Stop:
-                    stopped += 1
-                armed = False
-            over.set()
-            thread.join()
+            with Disturbed(0.0005) as disturbed:
+                while stopped < 200:
+                    try:
+                        disturbed.armed = True
+                        with handle.enter("use"):
+                            pass
+                    except Stop:
+                        stopped += 1
+                    disturbed.armed = False
             assert handle.info().in_flight == 0, handle.info()
             assert handle.try_free()
             print("done")
@@ -203,24 +168,9 @@ class Moments(Process):
         """Signals in every moment of a wait and of its end: whatever was taken is given back."""
         self.run_python(
             """
-            import gc, random, warnings
+            import gc, warnings
             warnings.simplefilter("ignore")
-            semaphore = q.Semaphore(1)
-            over = threading.Event()
-            main = threading.main_thread().ident
-            def disturb():
-                chance = random.Random(7)
-                while not over.is_set():
-                    time.sleep(chance.random() * 0.002)
-                    signal.pthread_kill(main, signal.SIGUSR1)
-            armed = False
-            class Stop(BaseException): pass
-            def handler(*_):
-                global armed
-                if armed:
-                    armed = False      # one at a time, as from a keyboard
-                    raise Stop
-            signal.signal(signal.SIGUSR1, handler)
+            semaphore, over = q.Semaphore(1), threading.Event()
             def borrow():
                 while not over.is_set():
                     try:
@@ -228,21 +178,22 @@ class Moments(Process):
                             time.sleep(0.0005)
                     except q.TimedOut:
                         os._exit(3)
-            threads = [threading.Thread(target=disturb), threading.Thread(target=borrow)]
-            for thread in threads: thread.start()
+            thread = threading.Thread(target=borrow)
+            thread.start()
             stopped = taken = 0
-            end = time.monotonic() + 2
-            while time.monotonic() < end or min(stopped, taken) <= 50:
-                try:
-                    armed = True
-                    with semaphore.hold():
-                        armed = False
-                        taken += 1
-                except Stop:
-                    stopped += 1
-                armed = False
-            over.set()
-            for thread in threads: thread.join()
+            with Disturbed(0.002) as disturbed:
+                end = time.monotonic() + 2
+                while time.monotonic() < end or min(stopped, taken) <= 50:
+                    try:
+                        disturbed.armed = True
+                        with semaphore.hold():
+                            disturbed.armed = False
+                            taken += 1
+                    except Stop:
+                        stopped += 1
+                    disturbed.armed = False
+                over.set()
+                thread.join()
             gc.collect()
             assert semaphore.available == 1, semaphore.available
             print("done")

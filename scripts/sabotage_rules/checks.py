@@ -17,6 +17,18 @@ class Check:
     variable: str = ""
 
 
+def against_the_library(name, test, **more):
+    """One of ffi-tests, which builds the library while it runs: quickly, as it is to be broken, in a directory of its own."""
+    return Check(
+        name,
+        "sabotage/ffi",
+        ["-p", "quiescent-ffi-tests", "--test", test],
+        {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
+        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
+        **more,
+    )
+
+
 CHECKS = {
     "model": Check(
         "model",
@@ -46,26 +58,11 @@ CHECKS = {
     "backend": Check("backend", ".", ["-p", "quiescent-core", "--test", "backend"]),
     "qz_lock": Check("qz_lock", ".", ["-p", "qz-lock", "--test", "runs"]),
     "unit": Check("unit", ".", ["-p", "quiescent-core", "--lib"]),
-    "contract": Check(
-        "contract",
-        "sabotage/ffi",
-        ["-p", "quiescent-ffi-tests", "--test", "contract"],
-        {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
-        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
-    ),
-    "cpp_header": Check(
-        "cpp_header",
-        "sabotage/ffi",
-        ["-p", "quiescent-ffi-tests", "--test", "cpp_header"],
-        {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
-        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
-    ),
-    "python": Check(
+    "contract": against_the_library("contract", "contract"),
+    "cpp_header": against_the_library("cpp_header", "cpp_header"),
+    "python": against_the_library(
         "python",
-        "sabotage/ffi",
-        ["-p", "quiescent-ffi-tests", "--test", "python_package"],
-        {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_INCREMENTAL": "true"},
-        prepare=("build", "--quiet", "-p", "quiescent", "--release"),
+        "python_package",
         runner="its_tests_pass_against_the_built_library",
         variable="QUIESCENT_PYTHON_TEST",
     ),
