@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::shared::Shared;
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 
 /// Why a poll handed out nothing.
 #[derive(Debug)]
@@ -75,6 +76,12 @@ impl<'a> Drive<'a> {
         })?;
         Ok((Drive(engine), begun))
     }
+
+    /// See [`State::end_drive_anew`].
+    fn end_anew(self) {
+        let Drive(engine) = *ManuallyDrop::new(self);
+        engine.state.with(|state| state.end_drive_anew(&engine.poller));
+    }
 }
 
 impl Drop for Drive<'_> {
@@ -104,8 +111,7 @@ pub(super) fn poll(
         looked.map_err(PollError::Io)?;
         match next(engine, deadline) {
             Next::Return(answer) => {
-                drop(drive);
-                engine.ring_anew();
+                drive.end_anew();
                 return answer;
             }
             Next::Look => {}

@@ -158,11 +158,6 @@ impl Engine {
         })
     }
 
-    /// See [`State::ring_anew`].
-    pub(super) fn ring_anew(&self) {
-        self.state.with(|state| state.ring_anew(&self.poller));
-    }
-
     /// From now on its descriptor is readable whenever there is something to do.
     pub(super) fn watch(&self) {
         self.state.with(|state| {
@@ -349,7 +344,7 @@ impl State {
     /// The backend that it is attached to does not look any more.
     pub(super) fn end_visit(&mut self, poller: &Poller) {
         if self.driver == Driver::OuterLeaves {
-            return self.end_attachment(poller);
+            return self.end_drive_anew(poller);
         }
         self.driver = Driver::Outer;
         self.settle(poller);
@@ -361,7 +356,7 @@ impl State {
             self.driver = Driver::OuterLeaves;
             self.leave_inside();
         } else {
-            self.end_attachment(poller);
+            self.end_drive_anew(poller);
         }
     }
 
@@ -377,18 +372,20 @@ impl State {
         }
     }
 
-    /// What is there to be done, here and further inside, is told as something new: to an event loop that is told of changes alone, if
-    /// the bell rang before a poll that left it, or before a detachment.
-    pub(super) fn ring_anew(&self, poller: &Poller) {
+    /// What is there to be done, here and further inside, is told as something new.
+    fn ring_anew(&self, poller: &Poller) {
         if self.is_watched && self.is_rung && self.has_work() {
             poller.quiet();
             poller.ring();
         }
-        self.attached.iter().for_each(|attached| attached.engine.ring_anew());
+        for inner in self.attached.iter().map(|attached| &attached.engine) {
+            inner.state.with(|state| state.ring_anew(&inner.poller));
+        }
     }
 
-    /// It is not attached any more, and nobody looks at its calls.
-    fn end_attachment(&mut self, poller: &Poller) {
+    /// The driver has gone, after a poll that handed out nothing or a detachment: an event loop that is told of changes alone is told of
+    /// what he left, for which the bell may have rung before.
+    pub(super) fn end_drive_anew(&mut self, poller: &Poller) {
         self.end_drive(poller);
         self.ring_anew(poller);
     }
